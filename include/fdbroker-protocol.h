@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fdbroker-protocol.h: what goes over the wire between a client and fdbrokerd, version 1.
+ *
+ * The transport is a connected AF_UNIX socket of type SOCK_SEQPACKET: one message is one request or
+ * one reply, so there is no framing. Fields have fixed widths and the machine's own byte order; there
+ * is no padding. doc/protocol.md explains it in full and is enough to write a client from.
+ *
+ * This header knows nobody: it declares layouts and limits, no functions.
+ */
+#ifndef FDBROKER_PROTOCOL_H
+#define FDBROKER_PROTOCOL_H
+
+#include <stdint.h>
+
+#define FDBROKER_PROTOCOL_VERSION 1
+
+/* Where a broker is found by default: an abstract name (@ stands for the NUL byte) and a path. */
+#define FDBROKER_DEFAULT_ABSTRACT "@fdbroker"
+#define FDBROKER_DEFAULT_PATHNAME "/run/fdbroker/socket"
+
+/* Bytes. A longer request is answered with EBADMSG and costs the sender its connection. */
+#define FDBROKER_REQUEST_MAX 65536
+/* Bytes. No reply is longer. */
+#define FDBROKER_REPLY_MAX 65536
+/* Bytes, without a terminating NUL: PATH_MAX - 1. A longer path is answered with ENAMETOOLONG. */
+#define FDBROKER_PATH_MAX 4095
+/* Descriptors. No reply carries more. */
+#define FDBROKER_DESCRIPTORS_MAX 250
+
+enum fdbroker_operation {
+	/* Open a file: `flags` and `mode` as in open(2); the reply carries one descriptor. */
+	FDBROKER_OPEN = 1,
+	/* Ask what the broker is doing: no path; the reply's data is text, a line "NAME VALUE" each. */
+	FDBROKER_STATUS = 2,
+};
+
+/*
+ * A request: this header, `path_length` bytes of path, `extra_length` bytes whose meaning depends on
+ * the operation (none in those above: zero). Neither ends in a NUL byte. The message is exactly as
+ * long as the three together, else EBADMSG. No descriptors may be attached.
+ */
+struct fdbroker_request {
+	uint16_t version;      /* FDBROKER_PROTOCOL_VERSION; else EPROTONOSUPPORT */
+	uint16_t operation;    /* enum fdbroker_operation; else EOPNOTSUPP */
+	uint32_t id;           /* chosen by the client, repeated in the reply */
+	uint64_t flags;        /* by operation; unknown bits are EINVAL */
+	uint32_t mode;         /* by operation; zero where it has no meaning */
+	uint16_t path_length;  /* bytes */
+	uint16_t extra_length; /* bytes */
+};
+
+/*
+ * A reply: this header and `data_length` bytes of data; `descriptors` descriptors come with the same
+ * message in one SCM_RIGHTS control message. Fewer having arrived than that means that the receiver
+ * had no room for them (MSG_CTRUNC), never that the broker sent fewer.
+ *
+ * Replies to one connection may come in any order. The reply to a message too short to hold an id has
+ * the id 0.
+ */
+struct fdbroker_reply {
+	uint16_t version;     /* FDBROKER_PROTOCOL_VERSION */
+	uint16_t operation;   /* repeated from the request */
+	uint32_t id;          /* repeated from the request */
+	uint32_t error;       /* 0, or an errno value of this machine, positive */
+	uint32_t descriptors; /* how many come with this message; 0 with an error */
+	uint32_t data_length; /* bytes */
+	uint32_t reserved;    /* 0 */
+};
+
+_Static_assert(sizeof(struct fdbroker_request) == 24, "no padding");
+_Static_assert(sizeof(struct fdbroker_reply) == 24, "no padding");
+
+#endif
