@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * diagnostic.h: what is wrong with a policy, each with its place, in an order a person can work through.
+ * diagnostic.h: what is wrong with a policy, each with its place, in an order a person can work
+ * through.
  */
 #ifndef POLICY_DIAGNOSTIC_H
 #define POLICY_DIAGNOSTIC_H
@@ -13,13 +14,15 @@ enum policy_severity { POLICY_ERROR, POLICY_WARNING };
 
 struct policy_diagnostic {
 	enum policy_severity severity;
-	char *file;          /* as the policy names it */
+	char *file;	     /* as the policy names it */
 	unsigned int line;   /* from 1; 0 where the file as a whole is meant */
 	unsigned int column; /* bytes from 1; 0 where the line as a whole is meant */
 	unsigned int length; /* bytes underlined, at least 1 where there is a column */
-	char *message;       /* one line, control characters escaped */
-	char *hint;          /* what to do, one line; or NULL */
-	char *text;          /* the line itself, escaped likewise and cut to a bearable length; or NULL */
+	char *message;	     /* one line, control characters escaped */
+	char *hint;	     /* what to do, one line; or NULL */
+	char *text;   /* the line itself, escaped likewise and cut to a bearable length; or NULL */
+	size_t caret; /* where in `text` the place is: bytes from 0 ... */
+	size_t caret_length; /* ... and how many; 0 where there is no column */
 };
 
 struct policy_diagnostics;

@@ -3,11 +3,11 @@
  * policy.h: the policy as everyone else sees it: load a text, ask who a caller is to it, decide.
  *
  * The library is pure. It opens no file, looks up no user and keeps no global state: whatever comes
- * from outside comes through struct policy_environment. It parses with the privileges of whoever loads
- * it, so it must never trust the text's size, depth or bytes.
+ * from outside comes through struct policy_environment. It parses with the privileges of whoever
+ * loads it, so it must never trust the text's size, depth or bytes.
  *
- * Conventions: 0 or a negative errno is returned; paths and names are bytes, not text; a struct policy
- * never changes once it is loaded, and any number of threads may use it at once.
+ * Conventions: 0 or a negative errno is returned; paths and names are bytes, not text; a struct
+ * policy never changes once it is loaded, and any number of threads may use it at once.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -40,12 +40,18 @@ enum policy_right {
 #define POLICY_PATH_RIGHTS    ((1u << 13) - 1)
 #define POLICY_ADDRESS_RIGHTS (POLICY_CONNECT | POLICY_BIND)
 /* The rights whose use changes a file system: they need a view that can be written. */
-#define POLICY_WRITING_RIGHTS                                                                      \
-	(POLICY_WRITE | POLICY_CREATE | POLICY_MKDIR | POLICY_DELETE | POLICY_RENAME |             \
+#define POLICY_WRITING_RIGHTS                                                          \
+	(POLICY_WRITE | POLICY_CREATE | POLICY_MKDIR | POLICY_DELETE | POLICY_RENAME | \
 		POLICY_APPEND | POLICY_WRITE_TREE)
 
 /* The one name of one right, as in a policy ("write-tree"); NULL for anything else. Static. */
 const char *policy_right_name(uint32_t right);
+/* The other way round; 0 for what is no right. */
+uint32_t policy_right_by_name(const char *name);
+/* Writes a set as "read,write" into `buffer`, cut to `size` bytes; POLICY_RIGHTS_BUFFER hold any.
+ */
+#define POLICY_RIGHTS_BUFFER 128
+void policy_rights_print(uint32_t rights, char *buffer, size_t size);
 
 /* File types other than regular files that a rule may add (modifier `type`). */
 enum policy_type {
@@ -54,7 +60,8 @@ enum policy_type {
 	POLICY_TYPE_FIFO = 1u << 2,
 };
 
-/* ---- loading ---------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------------
+ */
 
 /* One user of the user data base. The strings belong to the callee and live until the next call. */
 struct policy_user {
@@ -75,12 +82,12 @@ struct policy_environment {
 
 	/*
 	 * Reads one file whole into memory from malloc(3), which becomes the caller's; at most
-	 * POLICY_FILE_MAX bytes (-EFBIG). The reader checks who owns the file and who may write to it,
-	 * on the opened file. On failure *reason may be set to a static or context-owned line that says
-	 * it better than the errno ("is writable by its group (mode 0664): chmod g-w").
+	 * POLICY_FILE_MAX bytes (-EFBIG). The reader checks who owns the file and who may write to
+	 * it, on the opened file. On failure *reason may be set to a static or context-owned line
+	 * that says it better than the errno ("is writable by its group (mode 0664): chmod g-w").
 	 */
-	int (*read_file)(void *context, const char *path, char **text, size_t *length,
-		const char **reason);
+	int (*read_file)(
+		void *context, const char *path, char **text, size_t *length, const char **reason);
 	/* The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
 	 * and the array. No match is 0 with *count 0. */
 	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count);
@@ -88,10 +95,11 @@ struct policy_environment {
 	int (*group_by_name)(void *context, const char *name, gid_t *gid);
 	/* Calls `each` for every user of the data base; stops and returns what `each` returned if
 	 * that is not 0. Used only where a policy has %u or %h. */
-	int (*each_user)(void *context,
-		int (*each)(void *argument, const struct policy_user *user), void *argument);
+	int (*each_user)(void *context, int (*each)(void *argument, const struct policy_user *user),
+		void *argument);
 
-	/* The kernel's ids for "unmapped" (/proc/sys/kernel/overflowuid): they match nothing, ever. */
+	/* The kernel's ids for "unmapped" (/proc/sys/kernel/overflowuid): they match nothing, ever.
+	 */
 	uid_t overflow_uid;
 	gid_t overflow_gid;
 };
@@ -102,9 +110,10 @@ struct policy;
 struct policy_diagnostics; /* diagnostic.h */
 
 /*
- * Reads, parses and compiles the policy at `path` and all that it includes. Everything wrong with it is
- * added to `diagnostics`, all of it in one run. Returns 0 and the policy, to be given to policy_free;
- * warnings may have been added. Returns -EINVAL with at least one error in `diagnostics`, or -ENOMEM.
+ * Reads, parses and compiles the policy at `path` and all that it includes. Everything wrong with
+ * it is added to `diagnostics`, all of it in one run. Returns 0 and the policy, to be given to
+ * policy_free; warnings may have been added. Returns -EINVAL with at least one error in
+ * `diagnostics`, or -ENOMEM.
  */
 int policy_load(const char *path, const struct policy_environment *environment,
 	struct policy_diagnostics *diagnostics, struct policy **policy);
@@ -119,26 +128,30 @@ struct policy_summary {
 
 void policy_summarize(const struct policy *policy, struct policy_summary *summary);
 
-/* ---- directories ------------------------------------------------------------------------------ */
+/* ---- directories ------------------------------------------------------------------------------
+ */
 
 /*
  * The directories that the allow rules on paths are anchored at: for each rule the longest literal
  * directory of its pattern ("/var/log/nginx" for /var/log/nginx/x*.log and for the literal file
- * /var/log/nginx/access.log, "/srv" for /srv/%u/x and for /srv/{a,b}/x only where both expand below it,
+ * /var/log/nginx/access.log, "/srv" for /srv/%u/x and for /srv/{a,b}/x only where both expand below
+ * it,
  * "/" at the least). Whoever opens things opens them beneath one of these, and nowhere else.
  */
 struct policy_directory {
-	const char *path;         /* canonical and absolute; "/" or without a trailing slash */
-	uint32_t rights;          /* all that any rule anchored here allows, without `exec` ... */
-	uint32_t exec_rights;     /* ... and with it */
-	const char *file;         /* where the first such rule stands, for messages */
+	const char *path;     /* canonical and absolute; "/" or without a trailing slash */
+	uint32_t rights;      /* all that any rule anchored here allows, without `exec` ... */
+	uint32_t exec_rights; /* ... and with it */
+	const char *file;     /* where the first such rule stands, for messages */
 	unsigned int line;
+	uint32_t types; /* POLICY_TYPE_* that any rule anchored here adds */
 };
 
 /* The table; a decision names a directory by its index. Lives as long as the policy. */
 const struct policy_directory *policy_directories(const struct policy *policy, size_t *count);
 
-/* ---- who is calling --------------------------------------------------------------------------- */
+/* ---- who is calling ---------------------------------------------------------------------------
+ */
 
 /*
  * What the kernel says of a caller. NULL strings are "not known", which no rule matches. `exes` are
@@ -146,14 +159,14 @@ const struct policy_directory *policy_directories(const struct policy *policy, s
  */
 struct policy_identity {
 	uid_t uid;
-	gid_t gid;             /* the primary group ... */
-	const gid_t *groups;   /* ... and the supplementary ones */
+	gid_t gid;	     /* the primary group ... */
+	const gid_t *groups; /* ... and the supplementary ones */
 	size_t group_count;
 	const char *const *exes;
 	size_t exe_count;
 	const char *unit;
 	const char *label;
-	const char *via;       /* the address that was listened on, as the policy would write it */
+	const char *via; /* the address that was listened on, as the policy would write it */
 };
 
 /* The distinct paths that `exe` lines name. Lives as long as the policy. */
@@ -178,14 +191,16 @@ const char *policy_caller_subject(const struct policy_caller *caller, size_t i);
 /* Whether a message of this connection may come from another uid (`delegate` in any subject). */
 bool policy_caller_delegates(const struct policy_caller *caller);
 
-/* ---- deciding --------------------------------------------------------------------------------- */
+/* ---- deciding ---------------------------------------------------------------------------------
+ */
 
 enum policy_reason {
 	POLICY_ALLOWED,
 	POLICY_NO_SUBJECT,    /* the caller matches no subject */
-	POLICY_NO_RULE,       /* nothing allows (all of) the rights asked */
+	POLICY_NO_RULE,	      /* nothing allows (all of) the rights asked */
 	POLICY_DENY_RULE,     /* a deny stands against it */
-	POLICY_OWNERS_DIFFER, /* the rules that allow it disagree about the owner of what is created */
+	POLICY_OWNERS_DIFFER, /* the rules that allow it disagree about the owner of what is created
+			       */
 	POLICY_TOO_COMPLEX,   /* more wildcards at once than a decision bears: denied */
 };
 
@@ -201,31 +216,32 @@ struct policy_rule_place {
 
 struct policy_decision {
 	enum policy_reason reason;
-	uint32_t missing;  /* the rights that nothing allows (POLICY_NO_RULE) or that are denied */
+	uint32_t missing; /* the rights that nothing allows (POLICY_NO_RULE) or that are denied */
 	/* The deny that decided, or the allow that `directory` belongs to; NULL where none. */
 	const struct policy_rule_place *rule;
-	/* For POLICY_ALLOWED: the index of the directory to open beneath. Of all rules that allow the
-	 * highest of the rights asked it is the deepest directory, so the order never matters. */
+	/* For POLICY_ALLOWED: the index of the directory to open beneath. Of all rules that allow
+	 * the highest of the rights asked it is the deepest directory, so the order never matters.
+	 */
 	uint32_t directory;
-	uint32_t types;    /* POLICY_TYPE_*: united over the rules that allow */
-	bool exec;         /* united */
-	mode_t mode;       /* intersected: the bits a created file may have; never above 0777 */
-	uid_t owner;       /* of what is created; POLICY_OWNER_CALLER */
+	uint32_t types; /* POLICY_TYPE_*: united over the rules that allow */
+	bool exec;	/* united */
+	mode_t mode;	/* intersected: the bits a created file may have; never above 0777 */
+	uid_t owner;	/* of what is created; POLICY_OWNER_CALLER */
 	gid_t group;
 };
 
 /*
- * A decision needs a little memory of its own, made once per thread from the policy so that deciding
- * allocates nothing. -ENOMEM.
+ * A decision needs a little memory of its own, made once per thread from the policy so that
+ * deciding allocates nothing. -ENOMEM.
  */
 struct policy_scratch;
 int policy_scratch_new(const struct policy *policy, struct policy_scratch **scratch);
 void policy_scratch_free(struct policy_scratch *scratch);
 
 /*
- * Checks that `path` (length bytes, not NUL-terminated) is canonical: absolute, at most 4,095 bytes, no
- * NUL, no "", "." or ".." component, no trailing slash ("/" itself is canonical). Returns 0, -ENOENT
- * (empty), -ENAMETOOLONG (whole, or a component above 255 bytes), -EINVAL.
+ * Checks that `path` (length bytes, not NUL-terminated) is canonical: absolute, at most 4,095
+ * bytes, no NUL, no "", "." or ".." component, no trailing slash ("/" itself is canonical). Returns
+ * 0, -ENOENT (empty), -ENAMETOOLONG (whole, or a component above 255 bytes), -EINVAL.
  */
 int policy_path_check(const char *path, size_t length);
 
@@ -237,9 +253,9 @@ int policy_path_check(const char *path, size_t length);
 ssize_t policy_map(const struct policy *policy, const char *path, size_t length, char *buffer);
 
 /*
- * Decides whether `caller` may have all of `rights` (at least one, of POLICY_PATH_RIGHTS) on `path`, which
- * is canonical and mapped. Touches nothing, allocates nothing, and cannot fail: what it cannot decide is
- * denied. `decision` is filled in whole.
+ * Decides whether `caller` may have all of `rights` (at least one, of POLICY_PATH_RIGHTS) on
+ * `path`, which is canonical and mapped. Touches nothing, allocates nothing, and cannot fail: what
+ * it cannot decide is denied. `decision` is filled in whole.
  */
 void policy_decide(const struct policy *policy, const struct policy_caller *caller,
 	struct policy_scratch *scratch, uint32_t rights, const char *path, size_t length,

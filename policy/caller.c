@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * caller.c: which subjects an identity matches, and its values of the variables.
+ *
+ * The kernel's overflow ids stand for everyone who is not mapped: they match nothing, not even `*`.
+ */
+#include "compiled.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool ranges_hold(const struct ranges *ranges, uint32_t id)
+{
+	for (size_t i = 0; i < ranges->count; i++)
+		if (id >= ranges->list[i].low && id <= ranges->list[i].high)
+			return true;
+	return false;
+}
+
+static bool group_matches(const struct policy *policy, const struct ranges *ranges, uint32_t gid)
+{
+	return gid != policy->overflow_gid && ranges_hold(ranges, gid);
+}
+
+static bool groups_match(const struct policy *policy, const struct ranges *ranges,
+	const struct policy_identity *identity)
+{
+	if (group_matches(policy, ranges, identity->gid))
+		return true;
+	for (size_t i = 0; i < identity->group_count; i++)
+		if (group_matches(policy, ranges, identity->groups[i]))
+			return true;
+	return false;
+}
+
+static bool string_matches(const struct strings *strings, const char *text)
+{
+	if (strings->count == 0)
+		return true;
+	for (size_t i = 0; text && i < strings->count; i++)
+		if (strcmp(strings->list[i], text) == 0)
+			return true;
+	return false;
+}
+
+static bool exes_match(const struct strings *strings, const struct policy_identity *identity)
+{
+	if (strings->count == 0)
+		return true;
+	for (size_t i = 0; i < identity->exe_count; i++)
+		if (string_matches(strings, identity->exes[i]))
+			return true;
+	return false;
+}
+
+unsigned int subject_mismatch(const struct policy *policy, const struct subject *subject,
+	const struct policy_identity *identity)
+{
+	unsigned int mismatch = 0;
+
+	if (identity->uid == policy->overflow_uid || identity->uid == (uid_t)-1 ||
+		(subject->users.count && !ranges_hold(&subject->users, identity->uid)))
+		mismatch |= MISMATCH_USER;
+	if (subject->groups.count && !groups_match(policy, &subject->groups, identity))
+		mismatch |= MISMATCH_GROUP;
+	if (!exes_match(&subject->exes, identity))
+		mismatch |= MISMATCH_EXE;
+	if (!string_matches(&subject->units, identity->unit))
+		mismatch |= MISMATCH_UNIT;
+	if (!string_matches(&subject->labels, identity->label))
+		mismatch |= MISMATCH_LABEL;
+	if (!string_matches(&subject->vias, identity->via))
+		mismatch |= MISMATCH_VIA;
+	return mismatch;
+}
+
+static int compare_uid(const void *key, const void *element)
+{
+	uid_t uid = *(const uid_t *)key, other = ((const struct known_user *)element)->uid;
+
+	return uid < other ? -1 : uid > other;
+}
+
+/*
+ * A value never changes what a pattern says: a name that could be more than part of one component,
+ * and a home that is no canonical path or the root, are no values.
+ */
+static void find_values(struct policy_caller *caller, uid_t uid)
+{
+	const struct policy *policy = caller->policy;
+	struct values *values = &caller->values;
+	const struct known_user *user = NULL;
+
+	values->uid_length = (size_t)snprintf(
+		caller->uid_text, sizeof(caller->uid_text), "%u", (unsigned int)uid);
+	values->uid = caller->uid_text;
+	if (policy->user_count)
+		user = bsearch(&uid, policy->users, policy->user_count, sizeof(*policy->users),
+			compare_uid);
+	if (!user)
+		return;
+	if (*user->name && !strchr(user->name, '/') && strcmp(user->name, ".") != 0 &&
+		strcmp(user->name, "..") != 0) {
+		values->user = user->name;
+		values->user_length = strlen(user->name);
+	}
+	if (user->home[0] == '/' && user->home[1] &&
+		policy_path_check(user->home, strlen(user->home)) == 0) {
+		values->home = user->home;
+		values->home_length = strlen(user->home);
+		for (const char *at = user->home; *at; at++)
+			values->home_depth += *at == '/';
+	}
+}
+
+static int find_subjects(struct policy_caller *caller, const struct policy_identity *identity)
+{
+	const struct policy *policy = caller->policy;
+	size_t count = 0;
+
+	caller->matched = calloc(policy->subject_count / 8 + 1, 1);
+	if (!caller->matched)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < policy->subject_count; i++) {
+		if (subject_mismatch(policy, &policy->subjects[i], identity))
+			continue;
+		caller->matched[i / 8] |= (unsigned char)(1u << i % 8);
+		caller->delegates |= policy->subjects[i].delegate;
+		count++;
+	}
+	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));
+	if (!caller->subjects)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < policy->subject_count; i++)
+		if (caller_has(caller, i))
+			caller->subjects[caller->subject_count++] = i;
+	return 0;
+}
+
+static int find_denies(struct policy_caller *caller)
+{
+	const struct policy *policy = caller->policy;
+	unsigned int lacks = (caller->values.user ? 0u : VARIABLE_USER) |
+			     (caller->values.home ? 0u : VARIABLE_HOME);
+
+	caller->denies = calloc(policy->variable_deny_count + 1, sizeof(*caller->denies));
+	if (!caller->denies)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->variable_deny_count; i++) {
+		const struct rule *rule = &policy->rules[policy->variable_denies[i]];
+
+		if (rule->variables & lacks && caller_has(caller, rule->subject))
+			caller->denies[caller->deny_count++] = policy->variable_denies[i];
+	}
+	return 0;
+}
+
+int policy_caller_new(const struct policy *policy, const struct policy_identity *identity,
+	struct policy_caller **caller)
+{
+	struct policy_caller *made = calloc(1, sizeof(*made));
+	int status;
+
+	*caller = NULL;
+	if (!made)
+		return -ENOMEM;
+	made->policy = policy;
+	find_values(made, identity->uid);
+	status = find_subjects(made, identity);
+	if (status == 0)
+		status = find_denies(made);
+	if (status) {
+		policy_caller_free(made);
+		return status;
+	}
+	*caller = made;
+	return 0;
+}
+
+void policy_caller_free(struct policy_caller *caller)
+{
+	if (!caller)
+		return;
+	free(caller->subjects);
+	free(caller->matched);
+	free(caller->denies);
+	free(caller);
+}
+
+size_t policy_caller_subjects(const struct policy_caller *caller)
+{
+	return caller->subject_count;
+}
+
+const char *policy_caller_subject(const struct policy_caller *caller, size_t i)
+{
+	return i < caller->subject_count ? caller->policy->subjects[caller->subjects[i]].name
+					 : NULL;
+}
+
+bool policy_caller_delegates(const struct policy_caller *caller)
+{
+	return caller->delegates;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compiled.h: what a policy is once it is loaded. Nothing in it changes after that.
+ */
+#ifndef POLICY_COMPILED_H
+#define POLICY_COMPILED_H
+
+#include "memory.h"
+#include "policy.h"
+#include "source.h"
+#include "tree.h"
+
+struct range {
+	uint32_t low, high;
+};
+
+struct ranges {
+	struct range *list; /* malloc'ed */
+	size_t count, capacity;
+};
+
+struct strings {
+	const char **list; /* malloc'ed; the strings are the arena's */
+	size_t count, capacity;
+};
+
+/* Who a subject is. Kinds all hold; the values of one are alternatives; an empty kind holds. */
+struct subject {
+	const char *name;
+	struct place place; /* of its name */
+	struct ranges users, groups;
+	struct strings exes, units, labels, vias;
+	bool delegate;
+};
+
+void subject_free(struct subject *subject);
+
+struct rule {
+	struct policy_rule_place place;
+	uint32_t subject;
+	uint32_t rights;  /* with those that come with them */
+	uint32_t written; /* without */
+	uint32_t types;
+	mode_t mode;
+	uid_t owner;
+	gid_t group;
+	bool deny, exec;
+	uint8_t variables; /* VARIABLE_* that any of its patterns uses */
+	uint32_t column;   /* of its `allow` or `deny` */
+	const struct source *source;
+};
+
+struct map {
+	const char *from, *to;
+	struct place place;
+};
+
+/* A user of the data base, for %u and %h. */
+struct known_user {
+	uid_t uid;
+	size_t order;
+	const char *name, *home;
+};
+
+struct policy {
+	struct arena arena;
+	struct source **sources;
+	size_t source_count, source_capacity;
+	struct subject *subjects;
+	size_t subject_count, subject_capacity;
+	struct rule *rules;
+	size_t rule_count, rule_capacity;
+	struct tree tree;
+	struct policy_directory *directories;
+	uint16_t *directory_lengths; /* of their paths */
+	size_t directory_count, directory_capacity;
+	struct strings exes; /* distinct */
+	bool wants_unit;
+	struct known_user *users; /* sorted by uid, one each */
+	size_t user_count, user_capacity;
+	struct map *maps; /* by number, which is their entries' rule in the tree */
+	size_t map_count, map_capacity;
+	uid_t overflow_uid;
+	gid_t overflow_gid;
+	uint32_t rights;	   /* allowed anywhere */
+	unsigned int variables;	   /* used anywhere */
+	uint32_t *variable_denies; /* rules that deny and use %u or %h */
+	size_t variable_deny_count, variable_deny_capacity;
+};
+
+struct policy_caller {
+	const struct policy *policy;
+	uint32_t *subjects; /* sorted */
+	size_t subject_count;
+	unsigned char *matched; /* a bit for each subject of the policy */
+	struct values values;
+	char uid_text[12];
+	bool delegates;
+	/* Denies whose variable the caller has no value for: they hold everywhere. */
+	uint32_t *denies;
+	size_t deny_count;
+};
+
+struct policy_scratch {
+	struct tree_scratch tree;
+};
+
+/* In what an identity is not the subject's; 0: in nothing, it is. */
+enum {
+	MISMATCH_USER = 1 << 0,
+	MISMATCH_GROUP = 1 << 1,
+	MISMATCH_EXE = 1 << 2,
+	MISMATCH_UNIT = 1 << 3,
+	MISMATCH_LABEL = 1 << 4,
+	MISMATCH_VIA = 1 << 5,
+};
+unsigned int subject_mismatch(const struct policy *policy, const struct subject *subject,
+	const struct policy_identity *identity);
+
+/* The `map` that applies to a path, or NULL. */
+const struct map *map_find(const struct policy *policy, const char *path, size_t length);
+
+static inline bool caller_has(const struct policy_caller *caller, uint32_t subject)
+{
+	return caller->matched[subject / 8] & 1u << subject % 8;
+}
+
+#endif

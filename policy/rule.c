@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rule.c: `allow` and `deny`: rights, patterns, and where in the tree they go.
+ */
+#include "rule.h"
+
+#include "rights.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define ALL UINT32_MAX
+
+/* ---- rights -----------------------------------------------------------------------------------
+ */
+
+static int unknown_right(
+	struct compiler *compiler, const struct place *place, const char *name, size_t length)
+{
+	struct suggest suggest;
+	char hint[SUGGEST_BUFFER];
+
+	suggest_init(&suggest, name, length);
+	rights_suggest(&suggest);
+	suggest_try(&suggest, "all");
+	report_error(compiler->diagnostics, place, suggest_hint(&suggest, hint),
+		length ? "unknown right '%.*s'" : "a right is missing%.*s", (int)length, name);
+	return -EINVAL;
+}
+
+int compile_rights(struct compiler *compiler, const struct statement *statement, uint32_t word,
+	bool deny, uint32_t *rights)
+{
+	const struct word *names = &statement->words[word];
+	uint32_t at = 0, right, length;
+	int status = 0;
+
+	*rights = 0;
+	for (; at <= names->length; at += length + 1) {
+		struct place place = compile_place(statement, word);
+		const char *name = names->text + at;
+
+		for (length = 0; at + length < names->length && name[length] != ',';)
+			length++;
+		place.column += at;
+		place.length = length ? length : 1;
+		right = right_by_name(name, length);
+		if (length == 3 && memcmp(name, "all", 3) == 0) {
+			if (!deny) {
+				report_error(compiler->diagnostics, &place,
+					"name the rights that are needed: read, write, create, ...",
+					"'all' is only for deny");
+				status = -EINVAL;
+			}
+			right = ALL;
+		} else if (!right) {
+			status = unknown_right(compiler, &place, name, length);
+		} else if (*rights & right) {
+			report_error(compiler->diagnostics, &place, NULL,
+				"the right '%.*s' is there twice", (int)length, name);
+			status = -EINVAL;
+		}
+		*rights |= right;
+	}
+	if (status == 0 && *rights != ALL && *rights & POLICY_PATH_RIGHTS &&
+		*rights & POLICY_ADDRESS_RIGHTS)
+		return compile_error(compiler, statement, word, "write two rules",
+			"rights on paths and on addresses in one rule");
+	return status;
+}
+
+/* ---- patterns ---------------------------------------------------------------------------------
+ */
+
+struct rule_target {
+	struct compiler *compiler;
+	const struct statement *statement;
+	struct place place; /* of the word that is being expanded */
+	struct rule *rule;
+	uint32_t number;
+};
+
+/* The directory of a node, added to the table where it is new. */
+static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+{
+	struct policy *policy = target->compiler->policy;
+	const struct pattern *pattern = &target->compiler->pattern;
+	uint32_t *note = builder_note(&target->compiler->builder, anchor);
+	size_t depth = pattern_anchor(pattern), length = 0, capacity;
+	char *path, *end;
+
+	if (*note) {
+		*number = *note - 1;
+		return 0;
+	}
+	for (size_t i = 0; i < depth; i++)
+		length += 1 + pattern->components[i].length;
+	path = end = arena_alloc(&policy->arena, length + 2);
+	capacity = policy->directory_capacity;
+	if (!path ||
+		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
+			sizeof(*policy->directory_lengths)) ||
+		!array_reserve(&policy->directories, &policy->directory_capacity,
+			policy->directory_count + 1, sizeof(*policy->directories)))
+		return -ENOMEM;
+	for (size_t i = 0; i < depth; i++) {
+		*end++ = '/';
+		memcpy(end, pattern->bytes + pattern->components[i].offset,
+			pattern->components[i].length);
+		end += pattern->components[i].length;
+	}
+	if (depth == 0)
+		*path = '/';
+	*number = (uint32_t)policy->directory_count;
+	policy->directory_lengths[*number] = (uint16_t)length;
+	policy->directories[*number] = (struct policy_directory){
+		.path = path, .file = target->rule->place.file, .line = target->rule->place.line};
+	policy->directory_count++;
+	*note = *number + 1;
+	return 0;
+}
+
+static int add_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+{
+	const struct rule *rule = target->rule;
+	struct policy_directory *directory;
+	int status = find_directory(target, anchor, number);
+
+	if (status)
+		return status;
+	directory = &target->compiler->policy->directories[*number];
+	if (rule->exec)
+		directory->exec_rights |= rule->rights;
+	else
+		directory->rights |= rule->rights;
+	directory->types |= rule->types;
+	return 0;
+}
+
+static int add_path(struct rule_target *target, const struct atom *atoms, size_t count)
+{
+	struct compiler *compiler = target->compiler;
+	struct rule *rule = target->rule;
+	struct tree_entry entry = {rule->subject, target->number, 0};
+	uint32_t node, anchor;
+	int status;
+
+	if (rule->written != ALL && rule->written & POLICY_ADDRESS_RIGHTS) {
+		report_error(compiler->diagnostics, &target->place,
+			"for example unix:/run/app.sock or tcp:127.0.0.1:5432",
+			"'connect' and 'bind' need an address");
+		return -EINVAL;
+	}
+	status = pattern_parse_path(
+		&compiler->pattern, atoms, count, &target->place, compiler->diagnostics);
+	if (status)
+		return status;
+	if (!rule->deny && rule->written & (POLICY_TREE | POLICY_WRITE_TREE) &&
+		compiler->pattern.wild) {
+		struct place place = target->place;
+
+		place.column = compiler->pattern.wild_column;
+		place.length = 1;
+		report_error(compiler->diagnostics, &place,
+			"name the directory; what is beneath it comes with it",
+			"a tree cannot have a wildcard");
+		return -EINVAL;
+	}
+	rule->variables |= (uint8_t)compiler->pattern.variables;
+	status = builder_insert(&compiler->builder, TREE_FILES, &compiler->pattern, &node, &anchor);
+	if (status == 0 && !rule->deny)
+		status = add_directory(target, anchor, &entry.directory);
+	return status ? status : builder_attach(&compiler->builder, node, &entry, rule->deny);
+}
+
+static int add_pattern(void *context, const struct atom *atoms, size_t count)
+{
+	struct rule_target *target = context;
+
+	return add_path(target, atoms, count);
+}
+
+static int add_word(struct rule_target *target, uint32_t word, size_t *budget)
+{
+	struct compiler *compiler = target->compiler;
+	const struct statement *statement = target->statement;
+	struct expand_target each = {add_pattern, target};
+	int status;
+
+	target->place = compile_place(statement, word);
+	compiler->atoms.count = 0;
+	status = word_atoms(statement->source, statement->line, &statement->words[word],
+		&compiler->defines, &compiler->atoms, compiler->diagnostics);
+	if (status == 0)
+		status = expand(&compiler->atoms, &compiler->defines, budget, &each);
+	if (status == -E2BIG)
+		status =
+			compile_error(compiler, statement, word, "use a wildcard, or several rules",
+				"the rule expands to more than %u patterns", EXPAND_MAX);
+	return status;
+}
+
+/* Where the options begin: they are words of letters, which no pattern is. */
+static uint32_t find_modifiers(const struct statement *statement)
+{
+	uint32_t word = 2;
+
+	for (; word < statement->count; word++) {
+		const struct word *text = &statement->words[word];
+		uint32_t letters = 0;
+
+		while (letters < text->length &&
+			(isalpha((unsigned char)text->text[letters]) || text->text[letters] == '-'))
+			letters++;
+		if (letters && letters == text->length)
+			break;
+	}
+	return word;
+}
+
+int compile_rule(struct compiler *compiler, const struct statement *statement)
+{
+	struct policy *policy = compiler->policy;
+	struct rule rule = {.subject = compiler->subject,
+		.deny = statement->keyword == KEYWORD_DENY,
+		.mode = MODE_DEFAULT,
+		.owner = POLICY_OWNER_CALLER,
+		.group = POLICY_GROUP_CALLER,
+		.column = statement->words[0].column,
+		.source = statement->source,
+		.place = {statement->source->path, statement->line,
+			policy->subjects[compiler->subject].name}};
+	struct rule_target target = {compiler, statement, {0}, &rule, (uint32_t)policy->rule_count};
+	uint32_t modifiers = find_modifiers(statement);
+	size_t budget = EXPAND_MAX;
+	int status, failed;
+
+	if (!array_reserve(
+		    &policy->rules, &policy->rule_capacity, policy->rule_count + 1, sizeof(rule)))
+		return -ENOMEM;
+	failed = compile_rights(compiler, statement, 1, rule.deny, &rule.written);
+	rule.rights = rule.deny ? rule.written : rights_implied(rule.written);
+	status = compile_modifiers(compiler, statement, modifiers, &rule);
+	if (status)
+		failed = status;
+	if (modifiers == 2 && status == 0)
+		failed = compile_error(
+			compiler, statement, 2, "a path begins with '/'", "the rule names no path");
+	for (uint32_t i = 2; i < modifiers && status != -ENOMEM; i++) {
+		status = add_word(&target, i, &budget);
+		if (status)
+			failed = status;
+	}
+	if (status == -ENOMEM)
+		return status;
+	policy->rules[policy->rule_count++] = rule;
+	policy->variables |= rule.variables;
+	if (!rule.deny)
+		policy->rights |= rule.rights;
+	if (rule.deny && rule.variables & (VARIABLE_USER | VARIABLE_HOME)) {
+		if (!array_reserve(&policy->variable_denies, &policy->variable_deny_capacity,
+			    policy->variable_deny_count + 1, sizeof(uint32_t)))
+			return -ENOMEM;
+		policy->variable_denies[policy->variable_deny_count++] = target.number;
+	}
+	return failed;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* policy-load.c: reading: several files, several errors in one run, and how they are shown. */
+#include "policy-support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* All that policy_diagnostic_print writes for a policy. */
+static char *printed(const char *text, size_t length)
+{
+	struct policy_diagnostics *diagnostics;
+	char *result;
+	size_t size;
+	FILE *stream = open_memstream(&result, &size);
+
+	file_set(TEST_FILE, text, length);
+	policy_free(load(&diagnostics));
+	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
+		policy_diagnostic_print(stream, policy_diagnostics_get(diagnostics, i));
+	fclose(stream);
+	policy_diagnostics_free(diagnostics);
+	return result;
+}
+
+static void test_printed(void **state)
+{
+	static const char text[] = "subject s {\n"
+				   "\tuser alice\n"
+				   "\tallow raed /x\n"
+				   "\tallow read \xc3\xa4/x\n"
+				   "}\n";
+	char *result = printed(text, strlen(text));
+
+	(void)state;
+	assert_string_equal(result, TEST_FILE ":3:8: error: unknown right 'raed'\n"
+					      "    \tallow raed /x\n"
+					      "    \t      ^~~~\n"
+					      "  hint: did you mean 'read'?\n" TEST_FILE
+					      ":4:13: error: a pattern must be an absolute path\n"
+					      "    \tallow read \xc3\xa4/x\n"
+					      "    \t           ^~~\n"
+					      "  hint: a path begins with '/' or %h\n");
+	free(result);
+}
+
+static void test_escaped(void **state)
+{
+	static const char text[] = "subject s {\n\tuser alice\x1b[31m\n\tallow re\xff /x\n}\n";
+	char *result = printed(text, strlen(text));
+
+	(void)state;
+	assert_null(strchr(result, '\x1b'));
+	assert_null(strchr(result, '\xff'));
+	assert_non_null(strstr(result, "alice\\x1b[31m\n    \t          ^~~~\n"));
+	assert_non_null(strstr(result, "unknown right 're\\xff'"));
+	free(result);
+}
+
+static void test_long_line(void **state)
+{
+	char text[3000], *result;
+	size_t length;
+
+	(void)state;
+	strcpy(text, "subject s {\nuser 5\nallow read /");
+	length = strlen(text);
+	memset(text + length, 'a', 200);
+	strcpy(text + length + 200, " /b bad /");
+	length = strlen(text);
+	memset(text + length, 'c', 200);
+	strcpy(text + length + 200, "\n}\n");
+	result = printed(text, strlen(text));
+	assert_non_null(strstr(result, ":3:217: error: unknown option 'bad'\n    ...aaa"));
+	assert_non_null(strstr(result, "ccc...\n"));
+	free(result);
+}
+
+static void test_several_errors(void **state)
+{
+	static const char text[] = "bogus\n"
+				   "subject s {\n"
+				   "\tuser nosuch\n"
+				   "\tallow raed,read,wirte /x y/z\n"
+				   "}\n"
+				   "allow read /x\n";
+	(void)state;
+	assert_string_equal(load_wrong(text, 0), "1:1: error: unknown statement 'bogus'");
+	assert_string_equal(load_wrong(text, 1), "3:7: error: there is no user 'nosuch'");
+	assert_string_equal(load_wrong(text, 2), "4:8: error: unknown right 'raed'");
+	assert_string_equal(load_wrong(text, 3), "4:18: error: unknown right 'wirte'");
+	assert_string_equal(load_wrong(text, 4), "4:27: error: a pattern must be an absolute path");
+	assert_string_equal(load_wrong(text, 5), "6:1: error: 'allow' outside a subject");
+	assert_string_equal(load_wrong(text, 6), "nothing");
+}
+
+static void test_missing_file(void **state)
+{
+	struct policy_diagnostics *diagnostics;
+	const struct policy_diagnostic *one;
+
+	(void)state;
+	assert_null(load(&diagnostics));
+	one = policy_diagnostics_get(diagnostics, 0);
+	assert_string_equal(one->file, TEST_FILE);
+	assert_int_equal(one->line, 0);
+	assert_string_equal(one->message, "does not exist");
+	assert_null(policy_diagnostics_get(diagnostics, 1));
+	policy_diagnostics_free(diagnostics);
+}
+
+static void test_empty(void **state)
+{
+	struct policy_diagnostics *diagnostics;
+	struct policy *policy;
+
+	(void)state;
+	file_set(TEST_FILE, "", 0);
+	policy = load(&diagnostics);
+	assert_int_equal(policy_diagnostics_count(diagnostics), 1);
+	assert_int_equal(policy_diagnostics_get(diagnostics, 0)->severity, POLICY_WARNING);
+	assert_false(allowed(policy, 0, POLICY_READ, "/"));
+	policy_free(policy);
+	policy_diagnostics_free(diagnostics);
+}
+
+static void add_file(const char *path, const char *text)
+{
+	file_set(path, text, strlen(text));
+}
+
+static void test_include(void **state)
+{
+	struct policy_summary summary;
+	struct policy *policy;
+
+	(void)state;
+	add_file("/etc/fdbroker/d/b.policy", "subject b {\nuser 2\nallow read $x/b\n}\n");
+	add_file("/etc/fdbroker/d/a.policy",
+		"include sub/c\nsubject a {\nuser 1\nallow read $x/a\n}\n");
+	add_file("/etc/fdbroker/d/sub/c", "define x /x\n");
+	add_file("/etc/fdbroker/d/other", "nonsense\n");
+	policy = load_text("include d/*.policy\ninclude none/*\n");
+	policy_summarize(policy, &summary);
+	assert_int_equal(summary.files, 4);
+	assert_int_equal(summary.subjects, 2);
+	assert_int_equal(summary.rules, 2);
+	assert_int_equal(summary.rights, POLICY_READ | POLICY_STAT);
+	assert_true(allowed(policy, 1, POLICY_READ, "/x/a"));
+	assert_string_equal(
+		decide(policy, 2, POLICY_READ, "/x/b").rule->file, "/etc/fdbroker/d/b.policy");
+	policy_free(policy);
+}
+
+static void test_include_errors(void **state)
+{
+	struct policy_diagnostics *diagnostics;
+
+	(void)state;
+	assert_string_equal(load_wrong("include none\n", 0),
+		"1:9: error: cannot read '/etc/fdbroker/none': it does not exist");
+	assert_string_equal(load_wrong("include policy\n", 0),
+		"1:9: error: '/etc/fdbroker/policy' is read already");
+	files_reset();
+	/* Under ever new names, which no comparison finds. */
+	add_file(TEST_FILE, "include ././././policy\n");
+	assert_null(load(&diagnostics));
+	policy_diagnostics_free(diagnostics);
+	files_reset();
+	/* An error in the second file comes after all those of the first. */
+	add_file("/etc/fdbroker/two", "two\n");
+	add_file(TEST_FILE, "include two\none\n");
+	assert_null(load(&diagnostics));
+	assert_int_equal(policy_diagnostics_count(diagnostics), 2);
+	assert_string_equal(
+		policy_diagnostics_get(diagnostics, 0)->message, "unknown statement 'one'");
+	assert_string_equal(policy_diagnostics_get(diagnostics, 1)->file, "/etc/fdbroker/two");
+	policy_diagnostics_free(diagnostics);
+}
+
+static void test_defines(void **state)
+{
+	struct policy *policy = load_text("define logs /var/log/{a,b}\n"
+					  "define all $logs /srv\n"
+					  "define ext log txt\n"
+					  "subject s {\nuser *\n"
+					  "allow read $all/x.$ext\n"
+					  "allow read /y/{1,$ext}\n"
+					  "}\n");
+	(void)state;
+	assert_true(allowed(policy, 5, POLICY_READ, "/var/log/a/x.log"));
+	assert_true(allowed(policy, 5, POLICY_READ, "/var/log/b/x.txt"));
+	assert_true(allowed(policy, 5, POLICY_READ, "/srv/x.txt"));
+	assert_true(allowed(policy, 5, POLICY_READ, "/y/1"));
+	assert_true(allowed(policy, 5, POLICY_READ, "/y/txt"));
+	assert_false(allowed(policy, 5, POLICY_READ, "/srv/x.c"));
+	policy_free(policy);
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	files_reset();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_printed, reset),
+		cmocka_unit_test_setup(test_escaped, reset),
+		cmocka_unit_test_setup(test_long_line, reset),
+		cmocka_unit_test_setup(test_several_errors, reset),
+		cmocka_unit_test_setup(test_missing_file, reset),
+		cmocka_unit_test_setup(test_empty, reset),
+		cmocka_unit_test_setup(test_include, reset),
+		cmocka_unit_test_setup(test_include_errors, reset),
+		cmocka_unit_test_setup(test_defines, reset),
+	};
+
+	return cmocka_run_group_tests_name("policy-load", tests, NULL, NULL);
+}
