@@ -25,6 +25,7 @@ struct command {
 /* The subcommands. Each is a line of the table in main.c and a function elsewhere. */
 int command_open(const struct command *self, int argc, char **argv);
 int command_cat(const struct command *self, int argc, char **argv);
+int command_check(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
 
 /*

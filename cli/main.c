@@ -22,6 +22,10 @@
 	"\n"
 
 static const struct command commands[] = {
+	{"check", command_check, "[--policy FILE]",
+		"say what is wrong with a policy, if anything is",
+		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
 	{"open", command_open,
 		"[--flags LIST] [--mode OCTAL] [--socket ADDRESS] PATH [-- COMMAND...]",
 		"open a file through the broker, for a command or as cat does",
