@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A broker for one test, and a client that speaks the wire protocol without the library."""
+import atexit
 import errno
 import json
 import os
@@ -13,8 +14,36 @@ import subprocess
 import tempfile
 import time
 
-FDBROKERD = os.environ.get("FDBROKERD", "build/broker/fdbrokerd")
-FDBROKER = os.environ.get("FDBROKER", "build/cli/fdbroker")
+BUILD = os.environ.get("FDBROKER_BUILD", "build")
+
+
+def reachable(build):
+    """`build`, or a copy of its programs where not every uid can look into it, removed at the end."""
+    path = os.path.realpath(build)
+    above = path
+    while above != "/":
+        if not os.stat(above).st_mode & 0o001:
+            break
+        above = os.path.dirname(above)
+    else:
+        return path
+    copy = tempfile.mkdtemp(prefix="fdbroker-test-build-")
+    owner = os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(copy))
+    os.chmod(copy, 0o755)
+    # The programs find the library by the place they have beside it.
+    for folder, name in (("broker", "fdbrokerd"), ("cli", "fdbroker"), ("client-lib", "libfdbroker")):
+        os.mkdir(f"{copy}/{folder}")
+        for entry in os.scandir(f"{path}/{folder}"):
+            if entry.name.startswith(name) and entry.is_file():
+                shutil.copy2(entry.path, f"{copy}/{folder}/", follow_symlinks=False)
+    os.environ["LD_LIBRARY_PATH"] = f"{copy}/client-lib"
+    return copy
+
+
+PROGRAMS = reachable(BUILD)
+FDBROKERD = f"{PROGRAMS}/broker/fdbrokerd"
+FDBROKER = f"{PROGRAMS}/cli/fdbroker"
 # Nobody's uid, and the worker's for the tests; no entry in the user data base is needed.
 WORKER_UID = 61234
 
