@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fdbroker-protocol.h"
 #include "fdbroker.h"
 
 static const struct exchange_case {
@@ -346,9 +347,10 @@ static void test_kernel_additions(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
-/* A path too long for its field is told here; one that the field holds is the broker's to judge. */
+/* A path too long for a message is told here; one that fits is the broker's to judge. */
 static void test_long_paths(void **state)
 {
+	const size_t most = FDBROKER_REQUEST_MAX - sizeof(struct fdbroker_request);
 	const struct fake_shape good = {};
 	char *path = malloc(65537);
 	struct fdbroker *broker;
@@ -362,6 +364,10 @@ static void test_long_paths(void **state)
 	broker = start(&fake, &good);
 	check_open(broker, path, ENAMETOOLONG);
 	path[65535] = '\0';
+	check_open(broker, path, ENAMETOOLONG);
+	path[most + 1] = '\0';
+	check_open(broker, path, ENAMETOOLONG);
+	path[most] = '\0';
 	fd = fdbroker_open(broker, path, O_RDONLY);
 	assert_true(fd >= 0);
 	close(fd);
