@@ -28,7 +28,9 @@ static int open_exchange(struct fdbroker *broker, struct exchange *exchange)
 {
 	int error;
 
-	if (exchange->path_length > UINT16_MAX)
+	/* A message too long would cost the connection; a path too long is the broker's to judge.
+	 */
+	if (exchange->path_length > FDBROKER_REQUEST_MAX - sizeof(struct fdbroker_request))
 		return -ENAMETOOLONG;
 	error = connection_exchange(broker, exchange);
 	return error < 0 ? error : exchange->descriptors[0];

@@ -11,8 +11,7 @@
 #define EXCHANGE_DESCRIPTORS_MAX 1
 
 struct exchange {
-	/* What is asked; the fields of struct fdbroker_request. The path is at most UINT16_MAX
-	 * bytes. */
+	/* What is asked; the fields of struct fdbroker_request. It fits FDBROKER_REQUEST_MAX. */
 	uint16_t operation;
 	uint64_t flags;
 	uint32_t mode;

@@ -37,7 +37,7 @@
 
 struct query {
 	struct fdbroker_request header;
-	char path[65536];
+	char path[FDBROKER_REQUEST_MAX + 1];
 };
 
 /* A file that holds `text`, to be sent as the descriptor. */
@@ -80,7 +80,8 @@ static bool read_query(int socket_fd, struct query *query)
 
 	if (length <= 0)
 		return false;
-	if ((size_t)length != sizeof(query->header) + query->header.path_length ||
+	if (length > FDBROKER_REQUEST_MAX ||
+		(size_t)length != sizeof(query->header) + query->header.path_length ||
 		query->header.version != FDBROKER_PROTOCOL_VERSION ||
 		query->header.extra_length != 0 || query->header.id == 0 ||
 		(query->header.operation != FDBROKER_OPEN &&

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -46,6 +50,69 @@ static void test_addresses(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* Nothing reaches a program that is executed. */
+static void test_close_on_exec(void **state)
+{
+	struct fdbroker *broker;
+	struct fake fake;
+	int next;
+
+	(void)state;
+	fake_listen(&fake, place_abstract, geteuid());
+	next = dup(0);
+	close(next);
+	broker = fdbroker_connect(place_abstract);
+	assert_non_null(broker);
+	assert_int_equal(fcntl(next, F_GETFD), FD_CLOEXEC);
+	/* errno stays as it is even where the program has closed the socket behind our back. */
+	close(next);
+	errno = EDOM;
+	fdbroker_disconnect(broker);
+	assert_int_equal(errno, EDOM);
+	fake_stop(&fake);
+}
+
+static void ignore_alarm(int number)
+{
+	(void)number;
+}
+
+/* A signal while connect(2) waits for room in the backlog does not show. */
+static void test_signals(void **state)
+{
+	const struct itimerval storm = {{0, 500}, {0, 500}}, calm = {};
+	struct sigaction action = {.sa_handler = ignore_alarm};
+	struct sigaction before;
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct fdbroker *first, *second;
+	pid_t pid;
+
+	(void)state;
+	strcpy(name.sun_path, place_pathname);
+	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	first = fdbroker_connect(place_pathname);
+	assert_non_null(first);
+	pid = fork();
+	if (pid == 0) {
+		usleep(50000);
+		_exit(accept(listener, NULL, NULL) < 0);
+	}
+	sigaction(SIGALRM, &action, &before);
+	setitimer(ITIMER_REAL, &storm, NULL);
+	second = fdbroker_connect(place_pathname);
+	setitimer(ITIMER_REAL, &calm, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	assert_non_null(second);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	fdbroker_disconnect(first);
+	fdbroker_disconnect(second);
+	close(listener);
+	unlink(place_pathname);
+	alarm(60);
+}
+
 static void test_environment(void **state)
 {
 	struct fake fake;
@@ -57,6 +124,9 @@ static void test_environment(void **state)
 	/* What is set is meant: the defaults are no substitute for it. */
 	setenv("FDBROKER_SOCKET", "fd:1000000", 1);
 	assert_int_equal(place_try(NULL), EBADF);
+	/* Empty is as good as unset: no address would be EINVAL. */
+	setenv("FDBROKER_SOCKET", "", 1);
+	assert_int_not_equal(place_try(NULL), EINVAL);
 	unsetenv("FDBROKER_SOCKET");
 	fake_stop(&fake);
 }
@@ -153,6 +223,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_close_on_exec),
+		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_descriptor),
 		cmocka_unit_test(test_trust),

@@ -19,11 +19,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fake.h"
+#include "fdbroker-protocol.h"
 #include "fdbroker.h"
 
 static const struct exchange_case {
@@ -84,6 +86,45 @@ static const struct exchange_case {
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
 
+/*
+ * The linker directs the library's sendmsg(2), recvmsg(2) and malloc(3) here. They are counted; and
+ * what a broker that has closed leaves behind must be there when the library looks, not a moment
+ * later, so the second waits until this process has ended.
+ */
+static pid_t to_end_first;
+static int sent, received, allocated;
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	sent++;
+	/* This kernel may not raise SIGPIPE for such a socket; others do. */
+	assert_true(flags & MSG_NOSIGNAL);
+	return __real_sendmsg(fd, message, flags);
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	siginfo_t info;
+
+	received++;
+	if (to_end_first > 0)
+		waitid(P_PID, (id_t)to_end_first, &info, WEXITED | WNOWAIT);
+	return __real_recvmsg(fd, message, flags);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	allocated++;
+	return __real_malloc(size);
+}
+
 /* Opens `path`, and expects `error`, or a good descriptor of a file with `content`. */
 static void check_content(struct fdbroker *broker, const char *path, int error, const char *content)
 {
@@ -120,11 +161,14 @@ static void test_case(void **state)
 		fake_wait(&fake);
 	broker = fdbroker_from_fd(fake.fd);
 	assert_non_null(broker);
+	if (test->shape.manner != FAKE_ANSWER)
+		to_end_first = fake.pid;
 	/* Who answers without reading does not know the path. */
 	check_content(broker, "/first", test->error,
 		test->shape.manner == FAKE_ANSWER_UNREAD ? "" : "/first");
 	check_open(broker, "/second", test->later);
 	check_open(broker, "/third", test->later);
+	to_end_first = 0;
 	fdbroker_disconnect(broker);
 	fake_stop(&fake);
 	assert_int_equal(count_descriptors(), before);
@@ -172,6 +216,64 @@ static void test_table_full(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	check_open(broker, "/after", 0);
 	stop(&fake, broker);
+}
+
+/* An open is one message each way, and no memory is allocated. */
+static void test_lean(void **state)
+{
+	const struct fake_shape good = {};
+	struct fdbroker *broker;
+	struct fake fake;
+	int fd;
+
+	(void)state;
+	broker = start(&fake, &good);
+	sent = received = allocated = 0;
+	fd = fdbroker_open(broker, "/x", O_RDONLY);
+	assert_int_equal(sent, 1);
+	assert_int_equal(received, 1);
+	close(fd);
+	fd = fdbroker_open(broker, "x//y", O_RDWR);
+	assert_int_equal(sent, 2);
+	assert_int_equal(received, 2);
+	assert_int_equal(allocated, 0);
+	close(fd);
+	stop(&fake, broker);
+}
+
+/* The library does not wait for the answer to what it could not send. */
+static void test_cannot_send(void **state)
+{
+	struct fdbroker *broker;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(shutdown(pair[0], SHUT_WR), 0);
+	broker = fdbroker_from_fd(pair[0]);
+	assert_non_null(broker);
+	check_open(broker, "/x", ECONNRESET);
+	check_open(broker, "/x", ECONNRESET);
+	fdbroker_disconnect(broker);
+	close(pair[1]);
+}
+
+/* The connection was reset before the request was sent: the reason lies there all the same. */
+static void test_reset_before(void **state)
+{
+	const struct fake_shape refusal = {
+		.manner = FAKE_ANSWER_UNREAD, .id_zero = true, .error = EBADMSG};
+	struct fdbroker *broker;
+	struct fake fake;
+
+	(void)state;
+	fake_start(&fake, &refusal);
+	assert_int_equal(send(fake.fd, "x", 1, 0), 1);
+	fake_wait(&fake);
+	broker = fdbroker_from_fd(fake.fd);
+	check_open(broker, "/x", EBADMSG);
+	check_open(broker, "/x", ECONNRESET);
+	fdbroker_disconnect(broker);
 }
 
 static void ignore_alarm(int number)
@@ -245,9 +347,10 @@ static void test_kernel_additions(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
-/* A path too long for its field is told here; one that the field holds is the broker's to judge. */
+/* A path too long for a message is told here; one that fits is the broker's to judge. */
 static void test_long_paths(void **state)
 {
+	const size_t most = FDBROKER_REQUEST_MAX - sizeof(struct fdbroker_request);
 	const struct fake_shape good = {};
 	char *path = malloc(65537);
 	struct fdbroker *broker;
@@ -261,6 +364,10 @@ static void test_long_paths(void **state)
 	broker = start(&fake, &good);
 	check_open(broker, path, ENAMETOOLONG);
 	path[65535] = '\0';
+	check_open(broker, path, ENAMETOOLONG);
+	path[most + 1] = '\0';
+	check_open(broker, path, ENAMETOOLONG);
+	path[most] = '\0';
 	fd = fdbroker_open(broker, path, O_RDONLY);
 	assert_true(fd >= 0);
 	close(fd);
@@ -311,23 +418,34 @@ static void test_status(void **state)
 	assert_null(fdbroker_status(broker));
 	assert_int_equal(errno, EACCES);
 	stop(&fake, broker);
+
+	shape.more = shape.data_length = 4;
+	broker = start(&fake, &shape);
+	assert_null(fdbroker_status(broker));
+	assert_int_equal(errno, EPROTO);
+	stop(&fake, broker);
 	assert_null(fdbroker_status(NULL));
 	assert_int_equal(errno, ENOTCONN);
 }
 
 int main(void)
 {
-	struct CMUnitTest tests[CASE_COUNT + 6] = {};
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_table_full),
+		cmocka_unit_test(test_lean),
+		cmocka_unit_test(test_cannot_send),
+		cmocka_unit_test(test_reset_before),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_nonblocking),
 		cmocka_unit_test(test_kernel_additions),
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_status),
 	};
+	struct CMUnitTest tests[CASE_COUNT + sizeof(others) / sizeof(others[0])] = {};
 	size_t i;
 
+	/* Whoever started this may have it ignored. */
+	signal(SIGPIPE, SIG_DFL);
 	for (i = 0; i < CASE_COUNT; i++) {
 		tests[i].name = cases[i].name;
 		tests[i].test_func = test_case;
