@@ -154,22 +154,22 @@ def test_the_descriptor_has_the_flags_asked_for_and_no_others():
 
 
 def test_the_kernels_own_errors_arrive():
-    def run():
+    def run(place):
         unshare(CLONE_NEWNS)
         mount(None, "/", None, 1 << 14 | 1 << 18)
-        with Place() as place:
-            d = place.directory("d")
-            mount("tmpfs", d, "tmpfs", 0, "size=4k,nr_inodes=3")
-            place.directory("ro")
-            mount("tmpfs", place.name("ro"), "tmpfs", 0)
-            place.file("ro/f", "f")
-            mount("tmpfs", place.name("ro"), "tmpfs", 1 | 32)
-            with Broker(place, f"subject a {{\n user {ME}\n allow read,write,create {d}/**\n"
-                               f" allow read,write {place.name('ro')}/*\n}}\n") as broker:
-                names = [as_user(ME, ask, broker.abstract, f"{d}/{i}", CREATE, 0o600) for i in range(3)]
-                return names, [as_user(ME, ask, broker.abstract, place.name("ro/f"), flags)
-                               for flags in (0, os.O_WRONLY)]
-    created, readonly = in_child(run)
+        d = place.directory("d")
+        mount("tmpfs", d, "tmpfs", 0, "size=4k,nr_inodes=3")
+        place.directory("ro")
+        mount("tmpfs", place.name("ro"), "tmpfs", 0)
+        place.file("ro/f", "f")
+        mount("tmpfs", place.name("ro"), "tmpfs", 1 | 32)
+        with Broker(place, f"subject a {{\n user {ME}\n allow read,write,create {d}/**\n"
+                           f" allow read,write {place.name('ro')}/*\n}}\n") as broker:
+            names = [as_user(ME, ask, broker.abstract, f"{d}/{i}", CREATE, 0o600) for i in range(3)]
+            return names, [as_user(ME, ask, broker.abstract, place.name("ro/f"), flags)
+                           for flags in (0, os.O_WRONLY)]
+    with Place() as place:
+        created, readonly = in_child(run, place)
     check("ENOSPC" in created and created[0] == "OK", created)
     equal(readonly, ["OK", "EROFS"])
 

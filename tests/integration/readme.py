@@ -73,54 +73,55 @@ def test_the_commands_exist():
 
 
 def test_the_first_policy_and_the_program():
-    def run():
-        with Place() as place:
-            environment = installed(place)
-            private_machine(place)
-            os.makedirs("/etc/fdbroker", exist_ok=True)
-            with open("/etc/fdbroker/policy", "w") as file:
-                file.write(blocks("policy")[0])
-            start, ask = blocks("sh")[2:4]
-            output = place.name("output")
-            # The daemon goes on in the background with the descriptors it was started with.
-            started = shell(f"exec >{output} 2>&1\n{start}echo $!", env=environment)
-            equal(started.returncode, 0, open(output).read())
-            pid = int(open(output).read().split()[-1])
-            try:
-                end = time.monotonic() + 10
-                while '"ready"' not in open("/var/log/fdbroker.log").read():
-                    check(time.monotonic() < end, "not ready")
-                    time.sleep(0.05)
+    def run(place):
+        environment = installed(place)
+        private_machine(place)
+        os.makedirs("/etc/fdbroker", exist_ok=True)
+        with open("/etc/fdbroker/policy", "w") as file:
+            file.write(blocks("policy")[0])
+        start, ask = blocks("sh")[2:4]
+        output = place.name("output")
+        # The daemon goes on in the background with the descriptors it was started with.
+        started = shell(f"exec >{output} 2>&1\n{start}echo $!", env=environment)
+        equal(started.returncode, 0, open(output).read())
+        pid = int(open(output).read().split()[-1])
+        try:
+            end = time.monotonic() + 10
+            log = "/var/log/fdbroker.log"
+            while not os.path.exists(log) or '"ready"' not in open(log).read():
+                check(time.monotonic() < end, "not ready")
+                time.sleep(0.05)
 
-                def client(command, **options):
-                    return subprocess.run(
-                        ["setpriv", "--reuid", "5001", "--regid", "5001", "--groups", "4", *command],
-                        env=environment, capture_output=True, text=True, timeout=30, **options)
-                commands = ask.strip().splitlines()
-                got = [client(["/bin/sh", "-c", c]) for c in commands]
-                equal([(g.returncode, g.stdout) for g in got], [(0, "installed\n"), (0, "2\n"), (1, "")])
-                check("Permission denied (EACCES)" in got[2].stderr, got[2].stderr)
-                record = open("/var/log/fdbroker.log").read()
-                check('"rule":"/etc/fdbroker/policy:7"' in record, record)
-                status = shell("fdbroker status", env=environment)
-                equal(status.returncode, 0, status.stderr)
+            def client(command, **options):
+                return subprocess.run(
+                    ["setpriv", "--reuid", "5001", "--regid", "5001", "--groups", "4", *command],
+                    env=environment, capture_output=True, text=True, timeout=30, **options)
+            commands = ask.strip().splitlines()
+            got = [client(["/bin/sh", "-c", c]) for c in commands]
+            equal([(g.returncode, g.stdout) for g in got], [(0, "installed\n"), (0, "2\n"), (1, "")])
+            check("Permission denied (EACCES)" in got[2].stderr, got[2].stderr)
+            record = open("/var/log/fdbroker.log").read()
+            check('"rule":"/etc/fdbroker/policy:7"' in record, record)
+            status = shell("fdbroker status", env=environment)
+            equal(status.returncode, 0, status.stderr)
 
-                source = place.file("program.c", blocks("c")[0])
-                made = shell(f"cd {place.path} && cc program.c -Wall -Werror -o program "
-                             "$(pkg-config --cflags --libs fdbroker)", env=environment)
-                equal(made.returncode, 0, made.stderr)
-                os.chmod(place.name("program"), 0o755)
-                equal(client([place.name("program")]).returncode, 0)
-                outsider = subprocess.run([place.name("program")], env=environment,
-                                          capture_output=True, text=True)
-                equal(outsider.returncode, 1)
-                check("Permission denied" in outsider.stderr, outsider.stderr)
-            finally:
-                os.kill(pid, 15)
-                end = time.monotonic() + 5
-                while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
-                    time.sleep(0.05)
-    in_child(run, timeout=110)
+            source = place.file("program.c", blocks("c")[0])
+            made = shell(f"cd {place.path} && cc program.c -Wall -Werror -o program "
+                         "$(pkg-config --cflags --libs fdbroker)", env=environment)
+            equal(made.returncode, 0, made.stderr)
+            os.chmod(place.name("program"), 0o755)
+            equal(client([place.name("program")]).returncode, 0)
+            outsider = subprocess.run([place.name("program")], env=environment,
+                                      capture_output=True, text=True)
+            equal(outsider.returncode, 1)
+            check("Permission denied" in outsider.stderr, outsider.stderr)
+        finally:
+            os.kill(pid, 15)
+            end = time.monotonic() + 5
+            while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+                time.sleep(0.05)
+    with Place() as place:
+        in_child(run, place, timeout=110)
 
 
 main(globals())

@@ -64,7 +64,7 @@ class Place:
         return self
 
     def __exit__(self, *exception):
-        shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self.path)
 
     def name(self, name):
         return os.path.join(self.path, name)
