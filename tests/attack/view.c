@@ -60,7 +60,7 @@ static int become_namespace_root(uid_t uid)
 	       put("/proc/self/gid_map", map);
 }
 
-static void attack(int view)
+static void attack(int view, const char *target)
 {
 	struct mount_attr attr = {.attr_clr = MOUNT_ATTR_RDONLY};
 	int tree;
@@ -76,7 +76,7 @@ static void attack(int view)
 		mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
 		report("write through a clone", write_beneath(tree));
 	}
-	report("move_mount", move_mount(view, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH));
+	report("move_mount", move_mount(view, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH));
 }
 
 int main(int argc, char **argv)
@@ -92,6 +92,6 @@ int main(int argc, char **argv)
 		perror("no user namespace");
 		return 77;
 	}
-	attack(view);
+	attack(view, argv[1]);
 	return successes;
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Adds up a run of meson test, case by case, from its JUnit file. Fails where nothing ran or anything failed."""
+"""Adds up runs of meson test, case by case, from their JUnit files. Fails where nothing ran or anything failed."""
 import sys
 import xml.etree.ElementTree
 
 passed = failed = skipped = 0
-for suite in xml.etree.ElementTree.parse(sys.argv[1]).getroot():
+for suite in (s for path in sys.argv[1:] for s in xml.etree.ElementTree.parse(path).getroot()):
     cases = suite.findall("testcase")
     bad = 0
     for case in cases:
