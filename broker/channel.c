@@ -2,7 +2,7 @@
 #include "channel.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -15,6 +15,12 @@ int channel_pair(int channel[2])
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
 		return -errno;
+	if (fcntl(channel[0], F_SETFL, O_NONBLOCK) < 0) {
+		int error = -errno;
+		close(channel[0]);
+		close(channel[1]);
+		return error;
+	}
 	return 0;
 }
 
@@ -36,15 +42,9 @@ int channel_send(int channel, const struct channel_message *message)
 		rights->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(rights), &message->descriptor, sizeof(int));
 	}
-	while (sendmsg(channel, &header, MSG_NOSIGNAL) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
+	while (sendmsg(channel, &header, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
 			return -errno;
-		struct pollfd wait = {.fd = channel, .events = POLLOUT};
-		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
-			return -errno;
-	}
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * Each message is one fixed header, at most one text and at most one descriptor. What may be said
  *when:
  *
- *	supervisor, at once	START (when the daemon started)
+ *	supervisor, at once	START (when the daemon started, and the socket of settle.h)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (index, error or a
  *descriptor) worker, confined	READY (a summary)		-> LISTENER (address, descriptor),
  *each supervisor, any time	STOP				-> the worker ends with status 0
@@ -26,6 +26,9 @@ enum channel_type {
 	CHANNEL_READY,
 	CHANNEL_LISTENER,
 	CHANNEL_STOP,
+	/* On the second socket: settle.h. */
+	CHANNEL_EXE,
+	CHANNEL_IDENTIFY,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
@@ -40,10 +43,16 @@ struct channel_message {
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
 };
 
-/* Makes the pair, close-on-exec. 0 or a negative errno. */
+/*
+ * Makes the pair, close-on-exec: [0] for the supervisor, which never waits for a worker, [1] for the
+ * worker, which may wait for the supervisor. 0 or a negative errno.
+ */
 int channel_pair(int channel[2]);
 
-/* Sends one message; `descriptor` stays the caller's. Waits for room. 0 or a negative errno. */
+/*
+ * Sends one message; `descriptor` stays the caller's. 0 or a negative errno; at the supervisor's end
+ * -EAGAIN where the worker does not read what it is told.
+ */
 int channel_send(int channel, const struct channel_message *message);
 
 /*

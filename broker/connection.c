@@ -33,8 +33,8 @@ static int watch(const struct connection *connection, int epoll, int how, uint32
 	return epoll_ctl(epoll, how, connection->socket, &event) < 0 ? -errno : 0;
 }
 
-int connection_new(int socket, const char *via, const struct policy *policy, int epoll,
-	struct connection **result)
+int connection_new(int socket, const char *via, const struct policy *policy, int questions,
+	int epoll, struct connection **result)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	int error, size = SEND_BUFFER;
@@ -45,7 +45,7 @@ int connection_new(int socket, const char *via, const struct policy *policy, int
 	}
 	connection->socket = socket;
 	connection->descriptor = -1;
-	error = peer_identify(socket, via, policy, &connection->peer);
+	error = peer_identify(socket, via, policy, questions, &connection->peer);
 	if (!error && setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
 		error = -errno;
 	if (!error)

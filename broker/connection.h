@@ -24,10 +24,11 @@ struct connection {
 
 /*
  * Makes a connection of `socket`, which was accepted on the address `via`, and adds it to `epoll`.
- * The connection owns the socket from then on, also where this fails. 0 or a negative errno.
+ * The connection owns the socket from then on, also where this fails. `questions` is as for
+ * peer_identify. 0 or a negative errno.
  */
-int connection_new(int socket, const char *via, const struct policy *policy, int epoll,
-	struct connection **connection);
+int connection_new(int socket, const char *via, const struct policy *policy, int questions,
+	int epoll, struct connection **connection);
 
 /* Closes the socket and frees everything. The reasons already sent still reach the client. */
 void connection_free(struct connection *connection);

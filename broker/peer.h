@@ -19,11 +19,14 @@ struct peer {
 };
 
 /*
- * Finds out who is at the other end of `connection`, which was accepted on the address `via` (it
- * must outlive the peer), and which subjects of `policy` that is. 0, or a negative errno: -ENOMEM,
- * or what getsockopt(2) gives (SO_PEERCRED, SO_PEERGROUPS: unix(7), socket(7)).
+ * Finds out who is at the other end of `connection`, which was accepted on the address `via` (it must
+ * outlive the peer), and which subjects of `policy` that is. Where the policy tells callers apart by
+ * what they run or by their unit, the supervisor is asked, over `questions`, and waited for. 0, or a
+ * negative errno: -ENOMEM, or what getsockopt(2) gives (SO_PEERCRED, SO_PEERGROUPS: unix(7),
+ * socket(7)), or those of settle_ask.
  */
-int peer_identify(int connection, const char *via, const struct policy *policy, struct peer *peer);
+int peer_identify(int connection, const char *via, const struct policy *policy, int questions,
+	struct peer *peer);
 void peer_release(struct peer *peer);
 
 /*

@@ -6,6 +6,7 @@
 #include "clone.h"
 #include "fdbroker-protocol.h"
 #include "listen.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,10 +39,12 @@ struct supervisor {
 	bool listening;
 	char started[24];
 
-	pid_t worker; /* 0 where there is none */
-	int channel;  /* to it; -1 where there is none */
-	bool ready;   /* it is confined and serves */
-	bool served;  /* some worker was ready once */
+	pid_t worker;  /* 0 where there is none */
+	int channel;   /* to it; -1 where there is none */
+	int questions; /* likewise: what it asks about clients (settle.h) */
+	struct settle_exes exes;
+	bool ready;  /* it is confined and serves */
+	bool served; /* some worker was ready once */
 	int backoff;
 	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
 		      */
@@ -99,32 +102,63 @@ static void execute_worker(struct supervisor *supervisor, int channel)
 	_exit(1);
 }
 
-static int start_worker(struct supervisor *supervisor)
+static void close_channels(struct supervisor *supervisor)
 {
-	struct channel_message message = {.type = CHANNEL_START, .descriptor = -1};
-	int channel[2];
+	if (supervisor->channel >= 0)
+		close(supervisor->channel);
+	if (supervisor->questions >= 0)
+		close(supervisor->questions);
+	supervisor->channel = supervisor->questions = -1;
+}
+
+/* Makes both sockets and gives the worker's end of the second away over the first. The worker's end of the
+ * first, or a negative errno. */
+static int open_channels(struct supervisor *supervisor)
+{
+	struct channel_message message = {.type = CHANNEL_START};
+	int channel[2], questions[2];
 	int error = channel_pair(channel);
 
-	supervisor->due = 0;
-	supervisor->ready = false;
 	if (error)
 		return error;
-	supervisor->worker = fork();
-	if (supervisor->worker == 0)
-		execute_worker(supervisor, channel[1]);
-	if (supervisor->worker < 0) {
-		error = -errno;
-		supervisor->worker = 0;
+	error = channel_pair(questions);
+	if (error) {
 		close(channel[0]);
 		close(channel[1]);
 		return error;
 	}
-	close(channel[1]);
 	supervisor->channel = channel[0];
+	supervisor->questions = questions[0];
+	message.descriptor = questions[1];
 	strcpy(message.text, supervisor->started);
-	/* If it is dead already, its end will say so. */
-	channel_send(supervisor->channel, &message);
-	return 0;
+	error = channel_send(supervisor->channel, &message);
+	close(questions[1]);
+	if (error) {
+		close_channels(supervisor);
+		close(channel[1]);
+	}
+	return error ? error : channel[1];
+}
+
+static int start_worker(struct supervisor *supervisor)
+{
+	int channel = open_channels(supervisor), error = 0;
+
+	supervisor->due = 0;
+	supervisor->ready = false;
+	if (channel < 0)
+		return channel;
+	settle_forget(&supervisor->exes);
+	supervisor->worker = fork();
+	if (supervisor->worker == 0)
+		execute_worker(supervisor, channel);
+	if (supervisor->worker < 0) {
+		error = -errno;
+		supervisor->worker = 0;
+		close_channels(supervisor);
+	}
+	close(channel);
+	return error;
 }
 
 static void schedule_worker(struct supervisor *supervisor)
@@ -137,10 +171,15 @@ static void schedule_worker(struct supervisor *supervisor)
 
 static void forget_worker(struct supervisor *supervisor)
 {
-	if (supervisor->channel >= 0)
-		close(supervisor->channel);
-	supervisor->channel = -1;
+	close_channels(supervisor);
 	supervisor->worker = 0;
+}
+
+/* It is gone, or it says what a worker does not say. */
+static void give_up_worker(struct supervisor *supervisor)
+{
+	kill(supervisor->worker, SIGKILL);
+	close_channels(supervisor);
 }
 
 static void begin_stop(struct supervisor *supervisor, int status)
@@ -283,8 +322,10 @@ static void worker_ready(struct supervisor *supervisor, const char *summary)
 	supervisor->ready = true;
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
-	if (give_listeners(supervisor))
-		return; /* it is gone, which will be noticed */
+	if (give_listeners(supervisor)) {
+		give_up_worker(supervisor);
+		return;
+	}
 	record_ready(supervisor, summary);
 }
 
@@ -298,9 +339,11 @@ static void make_view(struct supervisor *supervisor, struct channel_message *mes
 	message->error = view < 0 ? -view : 0;
 	message->descriptor = view < 0 ? -1 : view;
 	message->text[0] = '\0';
-	channel_send(supervisor->channel, message);
+	int error = channel_send(supervisor->channel, message);
 	if (view >= 0)
 		close(view);
+	if (error)
+		give_up_worker(supervisor);
 }
 
 static void hear_worker(struct supervisor *supervisor)
@@ -318,12 +361,22 @@ static void hear_worker(struct supervisor *supervisor)
 			return;
 		}
 	}
-	/* It is gone, or it says what a worker does not say. */
 	if (message.descriptor >= 0)
 		close(message.descriptor);
-	kill(supervisor->worker, SIGKILL);
-	close(supervisor->channel);
-	supervisor->channel = -1;
+	give_up_worker(supervisor);
+}
+
+static void hear_questions(struct supervisor *supervisor)
+{
+	/* All that the worker said before READY, but never for ever. */
+	for (int i = 0; i < 2 * SETTLE_EXES_MAX; i++) {
+		int got =
+			settle_answer(supervisor->questions, !supervisor->ready, &supervisor->exes);
+		if (got < 0)
+			give_up_worker(supervisor);
+		if (got <= 0)
+			return;
+	}
 }
 
 static void hear_signal(struct supervisor *supervisor)
@@ -368,9 +421,13 @@ static void run(struct supervisor *supervisor)
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
 			{.fd = supervisor->channel, .events = POLLIN},
+			{.fd = supervisor->questions, .events = POLLIN},
 		};
-		if (poll(sources, 2, wait) < 0)
+		if (poll(sources, 3, wait) < 0)
 			continue;
+		/* First what must be known before READY, which comes on the other socket. */
+		if (sources[2].revents && supervisor->questions >= 0)
+			hear_questions(supervisor);
 		if (sources[1].revents && supervisor->channel >= 0)
 			hear_worker(supervisor);
 		if (sources[0].revents)
@@ -418,7 +475,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		supervisor->argc = argc;
 		supervisor->argv = argv;
 		supervisor->log = log;
-		supervisor->channel = -1;
+		supervisor->channel = supervisor->questions = -1;
 		supervisor->backoff = BACKOFF_FIRST;
 		error = prepare(supervisor);
 	}
@@ -434,6 +491,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 			listen_close(&supervisor->listeners[i]);
 		record(supervisor, "stop");
 		close(supervisor->signals);
+		settle_forget(&supervisor->exes);
 		status = supervisor->status;
 	}
 	free(supervisor);

@@ -9,6 +9,7 @@
 #include "listen.h"
 #include "operations.h"
 #include "policy.h"
+#include "settle.h"
 #include "system.h"
 #include "views.h"
 
@@ -39,7 +40,7 @@ struct listening {
 
 struct worker {
 	const struct options *options;
-	int channel, log, epoll;
+	int channel, questions, log, epoll;
 	struct policy *policy;
 	struct policy_scratch *scratch;
 	struct views *views;
@@ -90,6 +91,23 @@ static int load_policy(struct worker *worker)
 	if (!error)
 		error = policy_scratch_new(worker->policy, &worker->scratch);
 	return error ? fail("loading the policy", error) : 0;
+}
+
+/* Tells the supervisor which programs the policy names, if telling them apart is possible here. */
+static int name_exes(struct worker *worker)
+{
+	size_t count;
+	const char *const *exes = policy_exes(worker->policy, &count);
+	int error;
+
+	if (!count && !policy_wants_unit(worker->policy))
+		return 0;
+	error = settle_possible();
+	if (error == -ENOPROTOOPT)
+		fprintf(stderr, "fdbrokerd: `exe` and `unit` in a policy take Linux 6.5\n");
+	if (!error)
+		error = settle_name_exes(worker->questions, exes, count);
+	return error ? fail("telling callers apart by their program or unit", error) : 0;
 }
 
 static void record_missing_view(
@@ -205,13 +223,15 @@ static int prepare(struct worker *worker)
 	struct operations *operations = &worker->operations;
 	struct channel_message message = {.descriptor = -1};
 
-	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START) {
+	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START ||
+		message.descriptor < 0) {
 		fprintf(stderr, "fdbrokerd: --worker is for the daemon itself\n");
 		return 1;
 	}
 	snprintf(operations->started, sizeof(operations->started), "%.23s", message.text);
 	operations->daemon_uid = geteuid();
-	if (load_policy(worker))
+	worker->questions = message.descriptor;
+	if (load_policy(worker) || name_exes(worker))
 		return 1;
 	if (make_views(worker) || confine(worker))
 		return 1;
@@ -293,7 +313,7 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		int socket = accept4(listening->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		int error = socket < 0 ? -errno
 				       : connection_new(socket, listening->address, worker->policy,
-						 worker->epoll, &connection);
+						 worker->questions, worker->epoll, &connection);
 		switch (-error) {
 		case 0:
 			break;
@@ -416,6 +436,7 @@ static int start_serving(struct worker *worker)
 	return error ? fail("starting to serve", error) : 0;
 }
 
+/* The sockets to the supervisor stay open to the end: it kills a worker that closes one. */
 static void release(struct worker *worker)
 {
 	while (worker->known.next != &worker->known)
@@ -444,7 +465,7 @@ int worker_run(const struct options *options, int log)
 	worker->options = options;
 	worker->channel = options->worker;
 	worker->log = log;
-	worker->epoll = -1;
+	worker->epoll = worker->questions = -1;
 	worker->known.next = worker->known.previous = &worker->known;
 	worker->strangers.next = worker->strangers.previous = &worker->strangers;
 	status = prepare(worker) || start_serving(worker);
