@@ -37,17 +37,18 @@ struct subject {
 void subject_free(struct subject *subject);
 
 struct rule {
-	struct policy_rule_place place;
-	uint32_t subject;
-	uint32_t rights;  /* with those that come with them */
-	uint32_t written; /* without */
+	/* What a decision reads, side by side. */
+	uint32_t rights; /* with those that come with them */
 	uint32_t types;
 	mode_t mode;
 	uid_t owner;
 	gid_t group;
 	bool deny, exec;
-	uint8_t variables; /* VARIABLE_* that any of its patterns uses */
 	bool any_peer, idmap;
+	uint8_t variables; /* VARIABLE_* that any of its patterns uses */
+	struct policy_rule_place place;
+	uint32_t subject;
+	uint32_t written; /* its rights, without those that come with them */
 	uint32_t idmap_from, idmap_to, idmap_count;
 	uint32_t column; /* of its `allow` or `deny` */
 	const struct source *source;
