@@ -248,8 +248,6 @@ static void move_wilds(struct numbering *numbering, uint32_t number)
 				(struct tree_wild){child, old->code, old->size};
 		else if (old->edge == EDGE_DEPTH)
 			node->depth = child;
-		else if (old->edge == EDGE_HOME)
-			tree->home = child;
 	}
 	node->wild_count = (uint32_t)tree->wild_count - node->wild;
 }
@@ -317,6 +315,8 @@ static int finish(struct numbering *numbering)
 	for (unsigned int i = 0; i < TREE_ROOTS; i++) {
 		tree->roots[i] = numbering->next;
 		number_beneath(numbering, i + 1);
+		if (builder->nodes[i + 1].home)
+			tree->homes[i] = numbering->new_of[builder->nodes[i + 1].home];
 	}
 	for (uint32_t number = 0; number < tree->node_count; number++) {
 		struct tree_node *node = &tree->nodes[number];

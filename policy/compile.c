@@ -5,6 +5,8 @@
  */
 #include "compile.h"
 
+#include "beneath.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -190,6 +192,15 @@ static int read_users(struct compiler *compiler)
 	return 0;
 }
 
+static int compare_internets(const void *a, const void *b)
+{
+	const struct internet_rule *x = a, *y = b;
+
+	if (x->subject != y->subject)
+		return x->subject < y->subject ? -1 : 1;
+	return x->rule < y->rule ? -1 : x->rule > y->rule;
+}
+
 int compile_finish(struct compiler *compiler)
 {
 	struct policy *policy = compiler->policy;
@@ -199,7 +210,13 @@ int compile_finish(struct compiler *compiler)
 		status = read_users(compiler);
 	if (status)
 		return status;
-	return builder_finish(&compiler->builder, &policy->tree);
+	if (policy->internet_count)
+		qsort(policy->internets, policy->internet_count, sizeof(*policy->internets),
+			compare_internets);
+	status = builder_finish(&compiler->builder, &policy->tree);
+	if (status == 0)
+		status = beneath_index(policy);
+	return status ? status : beneath_check_trees(compiler);
 }
 
 void compile_done(struct compiler *compiler)
@@ -228,6 +245,12 @@ void policy_free(struct policy *policy)
 	free(policy->users);
 	free(policy->maps);
 	free(policy->variable_denies);
+	free(policy->internets);
+	free(policy->trees);
+	free(policy->sockets);
+	free(policy->expectations);
+	free(policy->allow_nodes.list);
+	free(policy->deny_nodes.list);
 	tree_free(&policy->tree);
 	arena_free(&policy->arena);
 	free(policy);

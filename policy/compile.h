@@ -44,6 +44,8 @@ int compile_rule(struct compiler *compiler, const struct statement *statement);
 /* `word` on begin the options of an allow; fills in the rule. */
 int compile_modifiers(struct compiler *compiler, const struct statement *statement, uint32_t word,
 	struct rule *rule);
+int compile_limit(struct compiler *compiler, const struct statement *statement);
+int compile_expect(struct compiler *compiler, const struct statement *statement);
 int compile_map(struct compiler *compiler, const struct statement *statement);
 int compile_define(struct compiler *compiler, const struct statement *statement);
 

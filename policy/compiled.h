@@ -31,28 +31,52 @@ struct subject {
 	struct ranges users, groups;
 	struct strings exes, units, labels, vias;
 	bool delegate;
+	struct policy_limits limits, totals;
 };
 
 void subject_free(struct subject *subject);
 
 struct rule {
-	struct policy_rule_place place;
-	uint32_t subject;
-	uint32_t rights;  /* with those that come with them */
-	uint32_t written; /* without */
+	/* What a decision reads, side by side. */
+	uint32_t rights; /* with those that come with them */
 	uint32_t types;
 	mode_t mode;
 	uid_t owner;
 	gid_t group;
 	bool deny, exec;
+	bool any_peer, idmap;
 	uint8_t variables; /* VARIABLE_* that any of its patterns uses */
-	uint32_t column;   /* of its `allow` or `deny` */
+	struct policy_rule_place place;
+	uint32_t subject;
+	uint32_t written; /* its rights, without those that come with them */
+	uint32_t idmap_from, idmap_to, idmap_count;
+	uint32_t column; /* of its `allow` or `deny` */
 	const struct source *source;
 };
 
 struct map {
 	const char *from, *to;
 	struct place place;
+};
+
+/* One pattern of a rule about TCP or UDP. */
+struct internet_rule {
+	uint32_t subject, rule, socket;
+	uint8_t protocol; /* enum policy_protocol */
+	uint8_t family;	  /* 4, 6, or 0: either */
+	uint8_t prefix;	  /* bits */
+	uint8_t ip[16];
+	uint16_t port_low, port_high;
+};
+
+/* A node of the tree of files on which a subject allows or denies something. */
+struct subject_node {
+	uint32_t subject, node, rule;
+};
+
+struct subject_nodes {
+	struct subject_node *list; /* sorted by subject, then node */
+	size_t count;
 };
 
 /* A user of the data base, for %u and %h. */
@@ -82,8 +106,17 @@ struct policy {
 	size_t map_count, map_capacity;
 	uid_t overflow_uid;
 	gid_t overflow_gid;
-	uint32_t rights;	   /* allowed anywhere */
-	unsigned int variables;	   /* used anywhere */
+	uint32_t rights;		 /* allowed anywhere */
+	unsigned int variables;		 /* used anywhere */
+	struct internet_rule *internets; /* sorted by subject */
+	size_t internet_count, internet_capacity;
+	struct policy_tree *trees;
+	size_t tree_count, tree_capacity;
+	struct policy_socket *sockets;
+	size_t socket_count, socket_capacity;
+	struct policy_expectation *expectations;
+	size_t expectation_count, expectation_capacity;
+	struct subject_nodes allow_nodes, deny_nodes;
 	uint32_t *variable_denies; /* rules that deny and use %u or %h */
 	size_t variable_deny_count, variable_deny_capacity;
 };

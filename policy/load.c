@@ -163,6 +163,9 @@ static int compile_statement(struct loader *loader, const struct statement *stat
 {
 	struct compiler *compiler = &loader->compiler;
 
+	/* In a subject without a name, which was reported, there is nothing to add to. */
+	if (statement->keyword >= KEYWORD_USER && compiler->subject == NO_SUBJECT)
+		return -EINVAL;
 	switch (statement->keyword) {
 	case KEYWORD_INCLUDE:
 		return include(loader, statement);
@@ -184,8 +187,9 @@ static int compile_statement(struct loader *loader, const struct statement *stat
 	case KEYWORD_DENY:
 		return compile_rule(compiler, statement);
 	case KEYWORD_LIMIT:
+		return compile_limit(compiler, statement);
 	case KEYWORD_EXPECT:
-		return 0;
+		return compile_expect(compiler, statement);
 	case KEYWORD_END:
 		return compile_subject_end(compiler);
 	case KEYWORD_COUNT:

@@ -128,6 +128,57 @@ static int read_exec(struct compiler *compiler, const struct statement *statemen
 	return 0;
 }
 
+static int read_any_peer(struct compiler *compiler, const struct statement *statement,
+	uint32_t word, struct rule *rule, uint32_t *next)
+{
+	(void)compiler;
+	(void)statement;
+	(void)word;
+	(void)next;
+	rule->any_peer = true;
+	return 0;
+}
+
+/* `idmap FROM caller` or `idmap FROM TO COUNT`. */
+static int read_idmap(struct compiler *compiler, const struct statement *statement, uint32_t word,
+	struct rule *rule, uint32_t *next)
+{
+	static const char example[] = "for example 'idmap 0 caller' or 'idmap 0 100000 65536'";
+	const char *from, *to, *count;
+	uint64_t first, second, many = 1;
+	int status = argument(compiler, statement, word, example, next, &from);
+
+	if (status == 0)
+		status = argument(compiler, statement, word, example, next, &to);
+	if (status)
+		return status;
+	if (!compile_number(from, strlen(from), UINT32_MAX - 1, &first))
+		return compile_error(
+			compiler, statement, *next - 2, example, "'%s' is no id", from);
+	rule->idmap = true;
+	rule->idmap_from = (uint32_t)first;
+	rule->idmap_to = POLICY_OWNER_CALLER;
+	rule->idmap_count = 1;
+	if (rule->written & POLICY_WRITE_TREE)
+		return compile_error(compiler, statement, word,
+			"its holder could leave a set-uid file of root's behind",
+			"'idmap' is only for a tree that cannot be written");
+	if (strcmp(to, "caller") == 0)
+		return 0;
+	if (!compile_number(to, strlen(to), UINT32_MAX - 1, &second))
+		return compile_error(compiler, statement, *next - 1, example, "'%s' is no id", to);
+	status = argument(compiler, statement, word, example, next, &count);
+	if (status)
+		return status;
+	if (!compile_number(count, strlen(count), UINT32_MAX, &many) || many == 0 ||
+		first + many > UINT32_MAX || second + many > UINT32_MAX)
+		return compile_error(compiler, statement, *next - 1, example,
+			"'%s' is no number of ids that fits", count);
+	rule->idmap_to = (uint32_t)second;
+	rule->idmap_count = (uint32_t)many;
+	return 0;
+}
+
 #define CREATING (POLICY_CREATE | POLICY_MKDIR | POLICY_BIND)
 #define OPENING                                                                     \
 	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_APPEND | POLICY_TREE | \
@@ -143,6 +194,8 @@ static const struct modifier {
 	{"owner", read_owner, CREATING, "create, mkdir or bind"},
 	{"type", read_type, OPENING, "read, write or create"},
 	{"exec", read_exec, OPENING, "read, write, create or a tree"},
+	{"idmap", read_idmap, POLICY_TREE | POLICY_WRITE_TREE, "tree"},
+	{"any-peer", read_any_peer, POLICY_CONNECT | POLICY_BIND, "connect or bind"},
 };
 
 #define MODIFIER_COUNT (sizeof(modifiers) / sizeof(modifiers[0]))

@@ -308,6 +308,45 @@ size_t pattern_anchor(const struct pattern *pattern)
 	return i && i == pattern->count ? i - 1 : i;
 }
 
+bool pattern_print(const struct pattern *pattern, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < pattern->count; i++) {
+		const struct component *component = &pattern->components[i];
+		const char *bytes = pattern->bytes + component->offset;
+		bool coded = component->kind == COMPONENT_WILD;
+
+		if (used + 2 * component->length + 4 > size)
+			return false;
+		if (component->kind == COMPONENT_HOME) {
+			buffer[used++] = '%';
+			buffer[used++] = 'h';
+			continue;
+		}
+		buffer[used++] = '/';
+		for (size_t j = 0, run = 0; j < component->length; j++) {
+			if (coded && run == 0) {
+				if (bytes[j] == CODE_BYTES) {
+					run = (unsigned char)bytes[++j];
+				} else {
+					buffer[used++] = '%';
+					buffer[used++] = bytes[j] == CODE_USER ? 'u' : 'U';
+				}
+				continue;
+			}
+			run -= coded;
+			if (bytes[j] == '%')
+				buffer[used++] = '%';
+			buffer[used++] = bytes[j];
+		}
+	}
+	if (used == 0)
+		buffer[used++] = '/';
+	buffer[used] = '\0';
+	return true;
+}
+
 /* How many bytes of the name the value takes up; -1 where it does not stand there. */
 static inline long value_match(
 	const char *value, size_t value_length, const char *name, size_t length)

@@ -53,6 +53,12 @@ int pattern_parse_name(struct pattern *pattern, const struct atom *atoms, size_t
  */
 size_t pattern_anchor(const struct pattern *pattern);
 
+/*
+ * Writes a pattern without wildcards as text: variables as %u, %U and %h, the character as %%. At
+ * most `size` bytes; false where it is longer.
+ */
+bool pattern_print(const struct pattern *pattern, char *buffer, size_t size);
+
 /* A caller's values. A caller without one has NULL there. */
 struct values {
 	const char *user, *uid, *home;

@@ -261,4 +261,149 @@ void policy_decide(const struct policy *policy, const struct policy_caller *call
 	struct policy_scratch *scratch, uint32_t rights, const char *path, size_t length,
 	struct policy_decision *decision);
 
+/* ---- trees, renaming --------------------------------------------------------------------------
+ */
+
+/*
+ * A directory that a rule hands out whole (`tree`, `write-tree`). Its path has no wildcard, but may
+ * have variables: %u, %U and %h, and %% for the character (policy_caller_expand).
+ */
+struct policy_tree {
+	const char *path;
+	uint32_t rights; /* POLICY_TREE, POLICY_WRITE_TREE */
+	bool variables, exec;
+	bool idmap; /* ids `from` and up on disk are `to` and up in the tree ... */
+	uint32_t idmap_from, idmap_to; /* ... POLICY_OWNER_CALLER: the caller's uid, and gid */
+	uint32_t idmap_count;
+	const char *file;
+	unsigned int line;
+};
+
+const struct policy_tree *policy_trees(const struct policy *policy, size_t *count);
+
+/*
+ * Decides about one tree: `right` is POLICY_TREE or POLICY_WRITE_TREE. Besides what policy_decide
+ * says, no deny of any right may be able to match beneath the path. decision->directory is an index
+ * of policy_trees. Otherwise like policy_decide.
+ */
+void policy_decide_tree(const struct policy *policy, const struct policy_caller *caller,
+	struct policy_scratch *scratch, uint32_t right, const char *path, size_t length,
+	struct policy_decision *decision);
+
+/*
+ * Decides about moving `from` to `to`, or linking it there (both canonical and mapped). `right` is
+ * POLICY_RENAME or POLICY_CREATE (link). The caller must have the right on both names and, so that
+ * moving changes nothing about what it may do with the file, on the old name every right that it
+ * has on the new one; no deny of any right may match either. For a directory the same goes for all
+ * that can lie beneath. decision->directory is that of `to`; where it differs from that of `from`,
+ * moving is EXDEV: *from_directory says. Otherwise like policy_decide.
+ */
+void policy_decide_move(const struct policy *policy, const struct policy_caller *caller,
+	struct policy_scratch *scratch, uint32_t right, bool is_directory, const char *from,
+	size_t from_length, const char *to, size_t to_length, struct policy_decision *decision,
+	uint32_t *from_directory);
+
+/* ---- addresses --------------------------------------------------------------------------------
+ */
+
+enum policy_protocol {
+	POLICY_UNIX,	      /* stream and seqpacket: unix:/PATH, unix:@NAME */
+	POLICY_UNIX_DATAGRAM, /* unix-dgram:/PATH, unix-dgram:@NAME */
+	POLICY_TCP, /* tcp:ADDRESS[/PREFIX]:PORT[-PORT], tcp:[ADDRESS[/PREFIX]]:PORT, tcp:*:* */
+	POLICY_UDP,
+};
+
+struct policy_address {
+	enum policy_protocol protocol;
+	bool abstract;	  /* UNIX: `name` is an abstract one, without its NUL */
+	const char *name; /* UNIX: not NUL-terminated */
+	size_t length;
+	bool ip6;
+	uint8_t ip[16]; /* network order, four or sixteen bytes of it */
+	uint16_t port;
+};
+
+/*
+ * Reads one address as a policy would write it, but without quotes, wildcards and ranges. `name`
+ * points into `text`. 0 or -EINVAL.
+ */
+int policy_address_parse(const char *text, size_t length, struct policy_address *address);
+
+/*
+ * Decides about a socket: `right` is POLICY_CONNECT or POLICY_BIND. decision->directory is an index
+ * of policy_sockets. An IPv4 address written as an IPv6 one is taken for what it is. Otherwise like
+ * policy_decide; what is asked for other than TCP and UDP costs what a path costs, those two cost
+ * as much as the caller's subjects have rules about them.
+ */
+void policy_decide_address(const struct policy *policy, const struct policy_caller *caller,
+	struct policy_scratch *scratch, uint32_t right, const struct policy_address *address,
+	struct policy_decision *decision);
+
+/* What an allow of connect or bind names. For TCP and UDP there is no name. */
+struct policy_socket {
+	enum policy_protocol protocol;
+	bool abstract, variables;
+	const char *name; /* as in struct policy_tree */
+	uint32_t rights;
+	mode_t mode;
+	uid_t owner;
+	gid_t group;
+	const char *file;
+	unsigned int line;
+};
+
+const struct policy_socket *policy_sockets(const struct policy *policy, size_t *count);
+
+/*
+ * Puts the caller's values into a path of policy_trees or policy_sockets. Returns the length;
+ * -ENOENT where the caller has no such value; -ENAMETOOLONG.
+ */
+ssize_t policy_caller_expand(
+	const struct policy_caller *caller, const char *path, char buffer[POLICY_PATH_BUFFER]);
+
+/* ---- limits -----------------------------------------------------------------------------------
+ */
+
+#define POLICY_LIMIT_UNSAID 0u	       /* no line about it: the default */
+#define POLICY_LIMIT_NONE   UINT32_MAX /* `none` */
+
+struct policy_limits {
+	uint32_t connections;
+	uint32_t rate, burst; /* requests a second, and at once */
+	uint32_t opens;	      /* in flight */
+	uint32_t descriptors; /* sent, not yet received */
+};
+
+/* The smallest of each over the caller's subjects: what its uid may have. */
+void policy_caller_limits(const struct policy_caller *caller, struct policy_limits *limits);
+/*
+ * What all callers of the i-th matching subject may have together (`total`). *subject is its
+ * number, the same for all callers of this policy and below the summary's count of subjects.
+ */
+const struct policy_limits *policy_caller_totals(
+	const struct policy_caller *caller, size_t i, uint32_t *subject);
+
+/* ---- expects ----------------------------------------------------------------------------------
+ */
+
+/* One line of a policy that says what it should do, about one path. */
+struct policy_expectation {
+	const char *file;
+	unsigned int line, column;
+	bool allow; /* or deny */
+	uint32_t rights;
+	const char *target; /* the path or address */
+	struct policy_identity identity;
+};
+
+const struct policy_expectation *policy_expectations(const struct policy *policy, size_t *count);
+
+/*
+ * Asks what an administrator would ask: maps `target`, which is a path or an address, and decides
+ * with whichever function `rights` call for. -EINVAL where the target or the rights make no sense
+ * (decision is then a denial), -ENOMEM, else 0.
+ */
+int policy_ask(const struct policy *policy, const struct policy_identity *identity, uint32_t rights,
+	const char *target, struct policy_decision *decision);
+
 #endif

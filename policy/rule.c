@@ -11,8 +11,6 @@
 #include <limits.h>
 #include <string.h>
 
-#define ALL UINT32_MAX
-
 /* ---- rights -----------------------------------------------------------------------------------
  */
 
@@ -54,7 +52,7 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 					"'all' is only for deny");
 				status = -EINVAL;
 			}
-			right = ALL;
+			right = RIGHTS_ALL;
 		} else if (!right) {
 			status = unknown_right(compiler, &place, name, length);
 		} else if (*rights & right) {
@@ -64,7 +62,7 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 		}
 		*rights |= right;
 	}
-	if (status == 0 && *rights != ALL && *rights & POLICY_PATH_RIGHTS &&
+	if (status == 0 && *rights != RIGHTS_ALL && *rights & POLICY_PATH_RIGHTS &&
 		*rights & POLICY_ADDRESS_RIGHTS)
 		return compile_error(compiler, statement, word, "write two rules",
 			"rights on paths and on addresses in one rule");
@@ -73,14 +71,6 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 
 /* ---- patterns ---------------------------------------------------------------------------------
  */
-
-struct rule_target {
-	struct compiler *compiler;
-	const struct statement *statement;
-	struct place place; /* of the word that is being expanded */
-	struct rule *rule;
-	uint32_t number;
-};
 
 /* The directory of a node, added to the table where it is new. */
 static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
@@ -139,6 +129,38 @@ static int add_directory(struct rule_target *target, uint32_t anchor, uint32_t *
 	return 0;
 }
 
+/* A directory that is handed out whole has its own table, and its own part of the tree. */
+static int add_tree(struct rule_target *target)
+{
+	struct compiler *compiler = target->compiler;
+	struct policy *policy = compiler->policy;
+	const struct rule *rule = target->rule;
+	struct tree_entry entry = {rule->subject, target->number, (uint32_t)policy->tree_count};
+	struct policy_tree tree = {
+		.rights = rule->written & (POLICY_TREE | POLICY_WRITE_TREE),
+		.variables = compiler->pattern.variables != 0,
+		.exec = rule->exec,
+		.idmap = rule->idmap,
+		.idmap_from = rule->idmap_from,
+		.idmap_to = rule->idmap_to,
+		.idmap_count = rule->idmap_count,
+		.file = rule->place.file,
+		.line = rule->place.line,
+	};
+	char path[2 * PATH_MAX];
+	uint32_t node;
+	int status;
+
+	pattern_print(&compiler->pattern, path, sizeof(path));
+	tree.path = arena_copy(&policy->arena, path, strlen(path));
+	if (!tree.path || !array_reserve(&policy->trees, &policy->tree_capacity,
+				  policy->tree_count + 1, sizeof(tree)))
+		return -ENOMEM;
+	policy->trees[policy->tree_count++] = tree;
+	status = builder_insert(&compiler->builder, TREE_TREES, &compiler->pattern, &node, NULL);
+	return status ? status : builder_attach(&compiler->builder, node, &entry, false);
+}
+
 static int add_path(struct rule_target *target, const struct atom *atoms, size_t count)
 {
 	struct compiler *compiler = target->compiler;
@@ -147,7 +169,7 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 	uint32_t node, anchor;
 	int status;
 
-	if (rule->written != ALL && rule->written & POLICY_ADDRESS_RIGHTS) {
+	if (rule->written != RIGHTS_ALL && rule->written & POLICY_ADDRESS_RIGHTS) {
 		report_error(compiler->diagnostics, &target->place,
 			"for example unix:/run/app.sock or tcp:127.0.0.1:5432",
 			"'connect' and 'bind' need an address");
@@ -172,14 +194,16 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 	status = builder_insert(&compiler->builder, TREE_FILES, &compiler->pattern, &node, &anchor);
 	if (status == 0 && !rule->deny)
 		status = add_directory(target, anchor, &entry.directory);
+	if (status == 0 && !rule->deny && rule->written & (POLICY_TREE | POLICY_WRITE_TREE))
+		status = add_tree(target);
 	return status ? status : builder_attach(&compiler->builder, node, &entry, rule->deny);
 }
 
 static int add_pattern(void *context, const struct atom *atoms, size_t count)
 {
-	struct rule_target *target = context;
+	int status = rule_add_address(context, atoms, count);
 
-	return add_path(target, atoms, count);
+	return status == 1 ? add_path(context, atoms, count) : status;
 }
 
 static int add_word(struct rule_target *target, uint32_t word, size_t *budget)

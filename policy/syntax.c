@@ -91,7 +91,7 @@ static void unknown_keyword(struct syntax *syntax, const struct line *line)
 /* The `{` of a subject's line. */
 static bool subject_opens(struct syntax *syntax, struct statement *statement)
 {
-	const struct word *last = &statement->words[statement->count - 1];
+	struct word *last = &statement->words[statement->count - 1];
 	bool usable = true;
 
 	syntax->brace_missing = false;
@@ -109,6 +109,7 @@ static bool subject_opens(struct syntax *syntax, struct statement *statement)
 			joined ? "put a space before it" : "the line ends in ' {'",
 			joined ? "the '{' is part of the name" : "a '{' is missing");
 		syntax->brace_missing = !joined;
+		last->length -= joined;
 		usable = false;
 	}
 	if (statement->count < 2) {

@@ -35,8 +35,9 @@ int tree_scratch_init(struct tree_scratch *scratch, const struct tree *tree)
 	scratch->width = tree->width;
 	scratch->active = calloc(scratch->width, sizeof(*scratch->active));
 	scratch->next = calloc(scratch->width, sizeof(*scratch->next));
+	scratch->saved = calloc(scratch->width, sizeof(*scratch->saved));
 	scratch->stamps = calloc(tree->stamp_count + 1, sizeof(*scratch->stamps));
-	if (!scratch->active || !scratch->next || !scratch->stamps) {
+	if (!scratch->active || !scratch->next || !scratch->saved || !scratch->stamps) {
 		tree_scratch_free(scratch);
 		return -ENOMEM;
 	}
@@ -47,6 +48,7 @@ void tree_scratch_free(struct tree_scratch *scratch)
 {
 	free(scratch->active);
 	free(scratch->next);
+	free(scratch->saved);
 	free(scratch->stamps);
 	memset(scratch, 0, sizeof(*scratch));
 }
@@ -154,7 +156,7 @@ int tree_walk(const struct tree *tree, enum tree_root root, struct tree_scratch 
 
 	if (length == 0 || path[0] != '/')
 		return -EINVAL;
-	if (tree->home && root == TREE_FILES && has_home(values, path, length))
+	if (tree->homes[root] && has_home(values, path, length))
 		home = values->home_depth;
 	start(&walk, root);
 	while (at < length) {
@@ -168,7 +170,7 @@ int tree_walk(const struct tree *tree, enum tree_root root, struct tree_scratch 
 			return -EINVAL;
 		step(&walk, name, name_length);
 		if (++depth == home)
-			enter(&walk, tree->home);
+			enter(&walk, tree->homes[root]);
 		turn_over(scratch);
 		at += name_length + 1;
 	}

@@ -11,8 +11,9 @@
 /* One tree holds several name spaces, which have nothing in common but their rules. */
 enum tree_root {
 	TREE_FILES,
-	TREE_MAPS, /* the left sides of `map`, for the longest prefix */
-	TREE_UNIX, /* UNIX sockets by pathname: stream and seqpacket ... */
+	TREE_MAPS,  /* the left sides of `map`, for the longest prefix */
+	TREE_TREES, /* directories that are handed out whole */
+	TREE_UNIX,  /* UNIX sockets by pathname: stream and seqpacket ... */
 	TREE_UNIX_DATAGRAM,
 	TREE_ABSTRACT, /* ... and by abstract name, one component each */
 	TREE_ABSTRACT_DATAGRAM,
@@ -55,9 +56,9 @@ struct tree {
 	unsigned char *codes;
 	struct table table;
 	uint32_t roots[TREE_ROOTS];
-	uint32_t home;	    /* the node of %h beneath TREE_FILES, or 0 */
-	size_t stamp_count; /* `**` nodes */
-	size_t width;	    /* nodes that can be active at once, at most */
+	uint32_t homes[TREE_ROOTS]; /* the node of %h beneath each root, or 0 */
+	size_t stamp_count;	    /* `**` nodes */
+	size_t width;		    /* nodes that can be active at once, at most */
 };
 
 void tree_free(struct tree *tree);
@@ -71,6 +72,8 @@ void tree_free(struct tree *tree);
 struct tree_scratch {
 	uint32_t *active, *next; /* `width` each */
 	size_t active_count, next_count, width;
+	uint32_t *saved; /* of an earlier walk; `width` too */
+	size_t saved_count;
 	uint64_t *stamps; /* the step in which a `**` was last made active */
 	uint64_t step;
 };

@@ -206,6 +206,9 @@ int word_atoms(const struct source *source, uint32_t line, const struct word *wo
 {
 	struct reader reader = {source, line, word, diagnostics, 0};
 	size_t brace = SIZE_MAX;
+	/* An IPv6 address stands in brackets. */
+	bool internet = word->length > 4 &&
+			(memcmp(word->text, "tcp:", 4) == 0 || memcmp(word->text, "udp:", 4) == 0);
 	int byte, status = 0;
 
 	while (status == 0) {
@@ -218,6 +221,8 @@ int word_atoms(const struct source *source, uint32_t line, const struct word *wo
 			return byte;
 		/* What was skipped to get here was a quote. */
 		at = byte >= 256 ? reader.at - 1 : at;
+		if (internet && (byte == 256 + '[' || byte == 256 + ']'))
+			byte -= 256;
 		switch (byte) {
 		case 256 + '*':
 			status = atom_add(atoms, &reader, at, ATOM_STAR);

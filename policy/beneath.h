@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * beneath.h: what rules can match beneath a path.
+ */
+#ifndef POLICY_BENEATH_H
+#define POLICY_BENEATH_H
+
+#include "compile.h"
+#include "judge.h"
+
+/* Lists the nodes of the tree of files by subject. 0 or -ENOMEM. */
+int beneath_index(struct policy *policy);
+
+/*
+ * After a walk to `path`: the first rule of the caller's that denies anything beneath it; NO_RULE
+ * where there is none.
+ */
+uint32_t beneath_denied(const struct judge *judge, const struct policy_scratch *scratch,
+	const char *path, size_t length);
+
+/* Reports each tree that has a deny beneath it in its own subject. 0 or -ENOMEM. */
+int beneath_check_trees(struct compiler *compiler);
+
+#endif
