@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "open.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,6 +70,8 @@ static void record_outcome(struct operations *operations, const struct peer *pee
 	if (decision)
 		record_rights(line, outcome->rights);
 	audit_bytes(line, "path", request->path, request->path_length);
+	if (outcome->opened[0])
+		audit_string(line, "opened", outcome->opened);
 	if (decision && decision->rule) {
 		char place[4096];
 		snprintf(place, sizeof(place), "%s:%u", decision->rule->file, decision->rule->line);
@@ -94,24 +98,73 @@ void operations_malformed(
 
 /* Each returns 0, or a negative errno and then nothing else in `reply`. */
 
+/* A file that is not there is the caller's business; a denial, and a request that no correct program makes,
+ * are the administrator's. */
+static void record_failure(struct operations *operations, const struct peer *peer,
+	const struct request *request, const struct outcome *outcome, int error)
+{
+	if (outcome->verdict == VERDICT_DENY)
+		operations->denials++;
+	if (outcome->verdict == VERDICT_DENY || outcome->reason)
+		record_outcome(operations, peer, request, outcome, -error);
+}
+
 static int run_open(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
-	struct outcome outcome;
-	int file = resolve_open(&operations->resolver, peer->caller, peer->uid, peer->gid,
-		request->path, request->path_length, request->flags, request->mode, &outcome);
+	__attribute__((uninitialized)) struct outcome outcome;
+	int file = open_file(&operations->resolver, peer, request, &outcome);
 
-	if (file >= 0) {
-		reply->descriptor = file;
-		return 0;
+	if (file < 0) {
+		record_failure(operations, peer, request, &outcome, file);
+		return file;
 	}
-	if (outcome.verdict == VERDICT_DENY)
-		operations->denials++;
-	/* A file that is not there is the caller's business; a denial, and a request that no
-	 * correct program makes, are the administrator's. */
-	if (outcome.verdict == VERDICT_DENY || outcome.reason)
-		record_outcome(operations, peer, request, &outcome, -file);
-	return file;
+	reply->descriptor = file;
+	return 0;
+}
+
+static int run_inspection(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply,
+	ssize_t (*inspect)(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, char *data, struct outcome *outcome))
+{
+	__attribute__((uninitialized)) struct outcome outcome;
+	ssize_t length;
+
+	outcome.rights = 0;
+	outcome.opened[0] = '\0';
+	length = inspect(&operations->resolver, peer, request, operations->data, &outcome);
+	if (length < 0) {
+		record_failure(operations, peer, request, &outcome, (int)length);
+		return (int)length;
+	}
+	reply->data = operations->data;
+	reply->data_length = (size_t)length;
+	return 0;
+}
+
+static int run_stat(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_inspection(operations, peer, request, reply, inspect_stat);
+}
+
+static int run_access(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_inspection(operations, peer, request, reply, inspect_access);
+}
+
+static int run_readlink(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_inspection(operations, peer, request, reply, inspect_readlink);
+}
+
+static int run_list(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
 static int run_status(struct operations *operations, const struct peer *peer,
@@ -128,7 +181,7 @@ static int run_status(struct operations *operations, const struct peer *peer,
 	if (request->path_length || request->flags || request->mode)
 		return -EINVAL;
 	policy_summarize(operations->resolver.policy, &summary);
-	int length = snprintf(operations->status, sizeof(operations->status),
+	int length = snprintf(operations->data, sizeof(operations->data),
 		"version %s\n"
 		"policy %s\n"
 		"pid %d\n"
@@ -142,7 +195,7 @@ static int run_status(struct operations *operations, const struct peer *peer,
 		FDBROKER_VERSION, operations->policy_path, (int)getppid(), operations->started,
 		operations->loaded, summary.subjects, summary.rules, operations->connections,
 		(unsigned long long)operations->requests, (unsigned long long)operations->denials);
-	reply->data = operations->status;
+	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
 }
@@ -154,6 +207,10 @@ static const struct {
 } table[] = {
 	{FDBROKER_OPEN, run_open},
 	{FDBROKER_STATUS, run_status},
+	{FDBROKER_STAT, run_stat},
+	{FDBROKER_ACCESS, run_access},
+	{FDBROKER_READLINK, run_readlink},
+	{FDBROKER_LIST, run_list},
 };
 
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,

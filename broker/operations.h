@@ -7,12 +7,10 @@
 #define BROKER_OPERATIONS_H
 
 #include "audit.h"
+#include "inspect.h"
 #include "peer.h"
 #include "request.h"
 #include "resolve.h"
-
-/* Bytes of a status report. */
-#define OPERATIONS_STATUS_MAX 8192
 
 /* What the operations work on; all of it the worker's. */
 struct operations {
@@ -24,7 +22,7 @@ struct operations {
 	char started[24], loaded[24]; /* RFC 3339: the daemon, and this worker's policy */
 	size_t connections;
 	uint64_t requests, denials;
-	char status[OPERATIONS_STATUS_MAX];
+	char data[INSPECT_DATA_MAX]; /* of the reply under way */
 };
 
 /*

@@ -3,116 +3,89 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-/* The kernel's value, which programs built for 32 bits send and libc hides from those built for 64.
- */
-#define LARGEFILE 0100000u
-/* O_TMPFILE without the O_DIRECTORY that it contains. */
-#define TMPFILE (O_TMPFILE & ~O_DIRECTORY)
-/* Mean nothing to the one who opens: they are the receiver's business. */
-#define IGNORED (O_CLOEXEC | LARGEFILE)
-/* Changed on the way in and put right before the descriptor is handed out. */
-#define ON_THE_WAY (O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-#define KNOWN                                                                                \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | \
-		O_DIRECT | O_NOFOLLOW | O_NOCTTY | O_NOATIME | O_DIRECTORY | TMPFILE | IGNORED)
-
-/* A file that comes and goes while it is being opened is tried this often. */
-#define TRIES 4
-
-/* One open, on its way. */
-struct opening {
-	const struct resolver *resolver;
-	const char *path; /* canonical and mapped */
-	size_t length;
-	int flags; /* the caller's, but for those in IGNORED */
-	mode_t mode;
-	uid_t owner;
-	gid_t group;
-	struct policy_decision access, create;
-	bool may_access, may_create;
-};
-
-/* 0, or the errno and, in `reason`, which flag it is. */
-static int check_flags(uint64_t flags, uint32_t mode, const char **reason)
+int resolve_start(struct resolution *resolution, const struct resolver *resolver,
+	const struct policy_caller *caller, const char *path, size_t length,
+	struct outcome *outcome)
 {
-	if (flags & O_PATH)
-		*reason = "O_PATH is not served";
-	else if (flags & O_ASYNC)
-		*reason = "O_ASYNC is not served";
-	else if (flags & ~(uint64_t)KNOWN)
-		*reason = "an open flag that is not known";
-	else if ((flags & O_ACCMODE) == O_ACCMODE)
-		*reason = "the access mode 3";
-	else if ((flags & O_CREAT) && (flags & O_DIRECTORY))
-		*reason = "O_CREAT with O_DIRECTORY";
-	else if (mode && !(flags & (O_CREAT | TMPFILE)))
-		*reason = "a mode without O_CREAT";
-	else if (mode & ~07777u)
-		*reason = "a mode beyond 07777";
-	else if (flags & TMPFILE) {
-		*reason = "O_TMPFILE is not served";
-		return -EOPNOTSUPP;
-	} else
-		return 0;
-	return -EINVAL;
+	int error = policy_path_check(path, length);
+
+	resolution->resolver = resolver;
+	resolution->caller = caller;
+	resolution->outcome = outcome;
+	resolution->links = 0;
+	resolution->last_followed = false;
+	outcome->verdict = VERDICT_ERROR;
+	outcome->rights = 0;
+	outcome->reason = error == -EINVAL ? "the path is not canonical" : NULL;
+	outcome->opened[0] = '\0';
+	if (error)
+		return error;
+	ssize_t mapped = policy_map(resolver->policy, path, length, resolution->path);
+	if (mapped < 0)
+		return (int)mapped;
+	resolution->length = (size_t)mapped;
+	if (resolution->length != length || memcmp(resolution->path, path, length) != 0)
+		memcpy(outcome->opened, resolution->path, resolution->length + 1);
+	return 0;
 }
 
-/* The rights that opening a file that is there takes. */
-static uint32_t access_rights(int flags)
+bool resolve_decide(
+	const struct resolution *resolution, uint32_t rights, struct policy_decision *decision)
 {
-	static const uint32_t by_mode[] = {
-		[O_RDONLY] = POLICY_READ,
-		[O_WRONLY] = POLICY_WRITE,
-		[O_RDWR] = POLICY_READ | POLICY_WRITE,
-	};
+	const struct resolver *resolver = resolution->resolver;
 
-	return by_mode[flags & O_ACCMODE] | (flags & O_TRUNC ? POLICY_WRITE : 0);
-}
-
-static bool decide(const struct resolver *resolver, const struct policy_caller *caller,
-	uint32_t rights, const char *path, size_t length, struct policy_decision *decision)
-{
-	policy_decide(resolver->policy, caller, resolver->scratch, rights, path, length, decision);
+	policy_decide(resolver->policy, resolution->caller, resolver->scratch, rights,
+		resolution->path, resolution->length, decision);
 	return decision->reason == POLICY_ALLOWED;
 }
 
-/* The view to open beneath, and the path within it. A negative errno where there is no such view.
- */
-static int find_view(const struct opening *opening, const struct policy_decision *decision,
-	uint32_t rights, const char **relative)
+void resolve_settle(const struct resolution *resolution, uint32_t rights,
+	const struct policy_decision *decision)
+{
+	struct outcome *outcome = resolution->outcome;
+
+	outcome->rights = rights;
+	outcome->decision = *decision;
+	outcome->verdict = decision->reason == POLICY_ALLOWED ? VERDICT_ALLOW : VERDICT_DENY;
+}
+
+int resolve_view(const struct resolution *resolution, uint32_t rights,
+	const struct policy_decision *decision, const char **relative)
 {
 	size_t count;
 	const struct policy_directory *directory =
-		&policy_directories(opening->resolver->policy, &count)[decision->directory];
+		&policy_directories(resolution->resolver->policy, &count)[decision->directory];
 	size_t prefix = strlen(directory->path);
 	uint32_t attributes = (rights & POLICY_WRITING_RIGHTS ? VIEW_WRITABLE : 0) |
 			      (decision->exec ? VIEW_EXEC : 0);
 
-	*relative = opening->path + (prefix == 1 ? 1 : prefix + 1);
-	if (opening->length <= prefix)
+	*relative = resolution->path + (prefix == 1 ? 1 : prefix + 1);
+	if (resolution->length <= prefix)
 		*relative = ".";
-	return views_get(opening->resolver->views, decision->directory, attributes);
+	int view = views_get(resolution->resolver->views, decision->directory, attributes);
+	/* The directory itself is reached through a link, which the record has said: nothing to follow. */
+	return view == -ELOOP ? -EACCES : view;
 }
 
-static int open_beneath(int view, const char *relative, int flags, mode_t mode)
+int resolve_beneath(int view, const char *relative, int flags, mode_t mode)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(unsigned int)flags,
+		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
 		.mode = mode,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	long descriptor;
 
 	/* EAGAIN: a rename or a mount elsewhere came between (openat2(2)). */
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < RESOLVE_TRIES; i++) {
 		descriptor = syscall(SYS_openat2, view, relative, &how, sizeof(how));
 		if (descriptor >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
@@ -120,171 +93,170 @@ static int open_beneath(int view, const char *relative, int flags, mode_t mode)
 	return descriptor < 0 ? -errno : (int)descriptor;
 }
 
-/* Takes back a file that was created but may not be handed out, if its name still means that file.
- */
-static void remove_created(int view, const char *relative, int file)
+/* Appends one component to the canonical path of *used bytes ("" is the root), or takes one away. */
+static int append(char *path, size_t *used, const char *name, size_t length)
 {
-	const char *slash = strrchr(relative, '/');
-	const char *name = slash ? slash + 1 : relative;
-	char parent[PATH_MAX];
-	struct stat made, found;
-
-	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - relative) : 1,
-		slash ? relative : ".");
-	int directory = open_beneath(view, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	if (directory < 0)
-		return;
-	if (fstat(file, &made) == 0 && fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-		made.st_dev == found.st_dev && made.st_ino == found.st_ino)
-		unlinkat(directory, name, 0);
-	close(directory);
-}
-
-/*
- * Creates the file. O_EXCL makes sure that what is opened is new: nothing but a new file may get an
- * owner, and a dangling symbolic link is something that exists.
- */
-static int create_file(const struct opening *opening)
-{
-	const struct policy_decision *decision = &opening->create;
-	const char *relative;
-	int view = find_view(opening, decision, POLICY_CREATE, &relative);
-	int file, error;
-
-	if (view < 0)
-		return view;
-	/* The set-uid, set-gid and sticky bits are outside every rule's mode. */
-	file = open_beneath(view, relative, opening->flags | O_EXCL | ON_THE_WAY,
-		opening->mode & decision->mode & 0777);
-	if (file < 0)
-		return file;
-	uid_t owner = decision->owner == POLICY_OWNER_CALLER ? opening->owner : decision->owner;
-	gid_t group = decision->group == POLICY_GROUP_CALLER ? opening->group : decision->group;
-	if (fchown(file, owner, group) == 0)
-		return file;
-	error = -errno;
-	remove_created(view, relative, file);
-	close(file);
-	return error;
-}
-
-static int open_existing(const struct opening *opening)
-{
-	const char *relative;
-	uint32_t rights = access_rights(opening->flags);
-	int view = find_view(opening, &opening->access, rights, &relative);
-
-	if (view < 0)
-		return view;
-	return open_beneath(view, relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
-}
-
-/* Settles `outcome` with the decision on the right to create, or to the file that is there. */
-static void settle(const struct opening *opening, bool create, struct outcome *outcome)
-{
-	outcome->rights = create ? POLICY_CREATE : access_rights(opening->flags);
-	outcome->decision = create ? opening->create : opening->access;
-	outcome->verdict =
-		outcome->decision.reason == POLICY_ALLOWED ? VERDICT_ALLOW : VERDICT_DENY;
-}
-
-static int open_or_create(const struct opening *opening, struct outcome *outcome)
-{
-	int file = -ENOENT;
-
-	/* Who may only create, or only open, learns from EACCES that the file is there, or is not:
-	 * that much the one right itself would have told. */
-	for (int i = 0; i < TRIES && file == -ENOENT; i++) {
-		if (opening->may_create) {
-			settle(opening, true, outcome);
-			file = create_file(opening);
-			if (file != -EEXIST || (opening->flags & O_EXCL))
-				return file;
-		}
-		settle(opening, false, outcome);
-		if (!opening->may_access)
-			return -EACCES;
-		file = open_existing(opening);
-		if (file == -ENOENT && !opening->may_create) {
-			settle(opening, true, outcome);
-			return -EACCES;
-		}
+	if (length == 0 || (length == 1 && name[0] == '.'))
+		return 0;
+	if (length == 2 && name[0] == '.' && name[1] == '.') {
+		while (*used > 0 && path[--*used] != '/')
+			;
+		return 0;
 	}
-	return file;
-}
-
-/* Refuses what is not of a type that the rule allows, and gives the caller the flags it asked for.
- */
-static int hand_over(int file, const struct opening *opening, struct outcome *outcome)
-{
-	struct stat status;
-
-	/* glibc's fstat is newfstatat, which is slower by a path look-up. */
-	if (syscall(SYS_fstat, file, &status) < 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode)) {
-		outcome->verdict = VERDICT_DENY;
-		outcome->reason = "not a regular file";
-		return -EACCES;
-	}
-	if (!(opening->flags & O_NONBLOCK) &&
-		fcntl(file, F_SETFL, opening->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0)
-		return -errno;
+	if (*used + 1 + length >= POLICY_PATH_BUFFER)
+		return -ENAMETOOLONG;
+	path[(*used)++] = '/';
+	memcpy(path + *used, name, length);
+	*used += length;
 	return 0;
 }
 
-int resolve_open(const struct resolver *resolver, const struct policy_caller *caller, uid_t owner,
-	gid_t group, const char *path, size_t length, uint64_t flags, uint32_t mode,
-	struct outcome *outcome)
+/* Appends each component of `text`, which ends in a NUL. */
+static int append_all(char *path, size_t *used, const char *text)
 {
-	char mapped[POLICY_PATH_BUFFER];
-	struct opening opening = {
-		.resolver = resolver,
-		.path = mapped,
-		.flags = (int)(flags & KNOWN & ~(uint64_t)IGNORED),
-		.mode = mode,
-		.owner = owner,
-		.group = group,
-	};
-	int file, error;
-
-	outcome->verdict = VERDICT_ERROR;
-	outcome->rights = 0;
-	outcome->reason = NULL;
-	error = policy_path_check(path, length);
-	if (error) {
-		outcome->reason = error == -EINVAL ? "the path is not canonical" : NULL;
-		return error;
+	while (*text) {
+		size_t length = strcspn(text, "/");
+		int error = append(path, used, text, length);
+		if (error)
+			return error;
+		text += length;
+		text += *text == '/';
 	}
-	error = check_flags(flags, mode, &outcome->reason);
+	return 0;
+}
+
+/*
+ * Puts the text of a link in the place of the component at `name`. The directories before it are no links,
+ * or would have been found first, so that a ".." at the head of the text is taken exactly; a ".." behind
+ * another link in the text is taken by the text alone. That may lead elsewhere than the kernel would go,
+ * but never to where the policy was not asked about.
+ */
+static int substitute(
+	struct resolution *resolution, const char *name, size_t length, const char *text)
+{
+	char path[POLICY_PATH_BUFFER];
+	size_t used = text[0] == '/' ? 0 : (size_t)(name - 1 - resolution->path);
+	int error;
+
+	memcpy(path, resolution->path, used);
+	error = append_all(path, &used, text);
+	if (!error)
+		error = append_all(path, &used, name + length);
 	if (error)
 		return error;
-	ssize_t mapped_length = policy_map(resolver->policy, path, length, mapped);
-	if (mapped_length < 0)
-		return (int)mapped_length;
-	opening.length = (size_t)mapped_length;
-
-	if (!(opening.flags & O_EXCL) || !(opening.flags & O_CREAT))
-		opening.may_access = decide(resolver, caller, access_rights(opening.flags), mapped,
-			opening.length, &opening.access);
-	if (opening.flags & O_CREAT)
-		opening.may_create = decide(
-			resolver, caller, POLICY_CREATE, mapped, opening.length, &opening.create);
-	settle(&opening, (opening.flags & O_CREAT) && !opening.may_access, outcome);
-	if (!opening.may_access && !opening.may_create)
-		return -EACCES;
-
-	file = opening.flags & O_CREAT ? open_or_create(&opening, outcome)
-				       : open_existing(&opening);
-	if (file < 0) {
-		if (outcome->verdict == VERDICT_ALLOW)
-			outcome->verdict = VERDICT_ERROR;
-		return file;
-	}
-	error = hand_over(file, &opening, outcome);
-	if (error) {
-		close(file);
+	if (used == 0)
+		path[used++] = '/';
+	path[used] = '\0';
+	error = policy_path_check(path, used);
+	if (error)
 		return error;
+	memcpy(resolution->path, path, used + 1);
+	resolution->length = used;
+	memcpy(resolution->outcome->opened, path, used + 1);
+	return 0;
+}
+
+/* Reads the link that `file` (O_PATH) is. Those of procfs lead to where no path leads: never. */
+static int read_link(int file, char text[POLICY_PATH_BUFFER])
+{
+	struct statfs system;
+	ssize_t length;
+
+	if (fstatfs(file, &system) < 0)
+		return -errno;
+	if (system.f_type == PROC_SUPER_MAGIC)
+		return -EACCES;
+	length = readlinkat(file, "", text, POLICY_PATH_BUFFER);
+	if (length < 0)
+		return -errno;
+	if (length == 0 || length == POLICY_PATH_BUFFER)
+		return -ENAMETOOLONG;
+	text[length] = '\0';
+	return memchr(text, '\0', (size_t)length) ? -EINVAL : 0;
+}
+
+/*
+ * Walks down from `directory`, a view, to the first link on the way of `name`. The link's descriptor, with
+ * *name and *length the component, or a negative errno; -EAGAIN where there is none any more.
+ */
+static int find_link(int view, const char **name, size_t *length)
+{
+	char component[POLICY_PATH_BUFFER];
+	struct stat status;
+	int directory = view;
+
+	for (;;) {
+		*length = strcspn(*name, "/");
+		memcpy(component, *name, *length);
+		component[*length] = '\0';
+		int next = resolve_beneath(directory, component, O_PATH | O_NOFOLLOW, 0);
+		if (directory != view)
+			close(directory);
+		if (next < 0)
+			return next;
+		if (syscall(SYS_fstat, next, &status) == 0 && S_ISLNK(status.st_mode))
+			return next;
+		directory = next;
+		if (!(*name)[*length]) {
+			close(directory);
+			return -EAGAIN;
+		}
+		*name += *length + 1;
 	}
-	return file;
+}
+
+int resolve_follow(struct resolution *resolution, int view, const char *relative, bool last)
+{
+	char text[POLICY_PATH_BUFFER];
+	size_t length;
+	int error, link;
+
+	/* Every round counts, so that a path that changes all the time comes to an end too. */
+	if (++resolution->links > RESOLVE_LINKS_MAX)
+		return -EACCES;
+	link = find_link(view, &relative, &length);
+	if (link == -EAGAIN)
+		return 0;
+	if (link < 0)
+		return -EACCES;
+	if (!relative[length] && !last) {
+		close(link);
+		resolution->links--;
+		return -ELOOP;
+	}
+	resolution->last_followed = resolution->last_followed || !relative[length];
+	error = read_link(link, text);
+	close(link);
+	if (!error)
+		error = substitute(resolution, relative, length, text);
+	return error ? -EACCES : 0;
+}
+
+int resolve_error(const struct resolution *resolution, int error)
+{
+	if (!resolution->links || error >= 0)
+		return error;
+	/* The caller's own limits, and those of the machine, are no news about the file. */
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? error : -EACCES;
+}
+
+int resolve_open(
+	struct resolution *resolution, uint32_t rights, int flags, struct policy_decision *decision)
+{
+	const char *relative;
+	int view, file;
+
+	for (;;) {
+		bool allowed = resolve_decide(resolution, rights, decision);
+		resolve_settle(resolution, rights, decision);
+		if (!allowed)
+			return -EACCES;
+		view = resolve_view(resolution, rights, decision, &relative);
+		file = view < 0 ? view : resolve_beneath(view, relative, flags, 0);
+		if (file != -ELOOP)
+			return resolve_error(resolution, file);
+		int error = resolve_follow(resolution, view, relative, !(flags & O_NOFOLLOW));
+		if (error)
+			return resolve_error(resolution, error);
+	}
 }

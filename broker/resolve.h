@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resolve.h: from a path that was asked for to a descriptor that may be handed out.
+ * resolve.h: from a path that was asked for to a place where it may be opened.
  *
  * The order is the safety: the path's form is checked, the policy decides on it, and only then is a
  * file system touched, beneath a view, through no symbolic link, so that what is opened is what was
- * decided on. A request that is denied touches nothing.
+ * decided on. A request that is denied touches nothing. A symbolic link is read where it stands, which
+ * was granted; then the policy decides on the path that it leads to, as if that had been asked for.
+ *
+ *	resolve_start		the form, and the policy's `map`
+ *	resolve_decide		may the caller have these rights on the path as it now stands?
+ *	resolve_view		the view to open it in, and its name there
+ *	resolve_beneath		opens; -ELOOP means that a symbolic link is in the way:
+ *	resolve_follow		puts what the first link says in its place; then decide again
  */
 #ifndef BROKER_RESOLVE_H
 #define BROKER_RESOLVE_H
@@ -16,7 +23,7 @@
 struct resolver {
 	const struct policy *policy;
 	struct policy_scratch *scratch;
-	const struct views *views;
+	struct views *views;
 };
 
 enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_ERROR };
@@ -27,19 +34,72 @@ struct outcome {
 	uint32_t rights;		 /* what was asked of the policy; 0 before it was asked */
 	struct policy_decision decision; /* the one that settled it; valid if `rights` is not 0 */
 	const char *reason;		 /* static; NULL where the errno says it all */
+	/* The path decided on last, where links or a `map` made another of the one asked for; else "". */
+	char opened[POLICY_PATH_BUFFER];
 };
 
+/* A path on its way. */
+struct resolution {
+	const struct resolver *resolver;
+	const struct policy_caller *caller;
+	struct outcome *outcome;
+	char path[POLICY_PATH_BUFFER]; /* canonical, NUL-terminated */
+	size_t length;
+	unsigned int links; /* followed so far */
+	bool last_followed; /* one of them was the last component: nothing is created there */
+};
+
+/* The links that are followed at most, as the kernel does (path_resolution(7)). */
+#define RESOLVE_LINKS_MAX 40
+/* How often something that changes under one's hands is tried. */
+#define RESOLVE_TRIES 4
+
 /*
- * Opens `path` (any bytes) for `caller`, as open(2) with `flags` and `mode`. `owner` and `group`
- * are the caller's ids, for what is created. Returns a descriptor, the caller's of this function,
- * close-on-exec, or a negative errno; fills in `outcome` whole.
- *
- * Of its own: -EINVAL (flags or the path's form; the reason says which), -EACCES (the policy, or a
- * file of another type than the policy allows), -EOPNOTSUPP (O_TMPFILE). Everything else is the
- * kernel's.
+ * Starts on `path` (any bytes). 0, -EINVAL, -ENOENT or -ENAMETOOLONG, with the reason in `outcome`, which
+ * is filled in whole and belongs to the resolution from then on.
  */
-int resolve_open(const struct resolver *resolver, const struct policy_caller *caller, uid_t owner,
-	gid_t group, const char *path, size_t length, uint64_t flags, uint32_t mode,
+int resolve_start(struct resolution *resolution, const struct resolver *resolver,
+	const struct policy_caller *caller, const char *path, size_t length,
 	struct outcome *outcome);
+
+/* Asks the policy, and nobody else. */
+bool resolve_decide(
+	const struct resolution *resolution, uint32_t rights, struct policy_decision *decision);
+
+/* Puts a decision on `rights` into the outcome as the one that settles it. */
+void resolve_settle(const struct resolution *resolution, uint32_t rights,
+	const struct policy_decision *decision);
+
+/*
+ * The view in which `decision`, which allows `rights`, lets the path be opened; *relative becomes its name
+ * in there, a part of resolution->path. A negative errno where there is no such view.
+ */
+int resolve_view(const struct resolution *resolution, uint32_t rights,
+	const struct policy_decision *decision, const char **relative);
+
+/*
+ * openat2(2) beneath `view`, close-on-exec, through no symbolic link. A descriptor or a negative errno:
+ * -ELOOP where a link is in the way, also as the last component unless `flags` have O_PATH | O_NOFOLLOW.
+ */
+int resolve_beneath(int view, const char *relative, int flags, mode_t mode);
+
+/*
+ * After -ELOOP: finds the first link beneath `view` on the way of `relative` and puts the path that it
+ * leads to in the place of resolution->path (so that `relative` is no longer valid). With `last` false
+ * the last component is a name that is not to be followed. 0: decide again. -EACCES: it leads nowhere, or
+ * there are too many. -ELOOP: only the last component is a link, and is not to be followed.
+ */
+int resolve_follow(struct resolution *resolution, int view, const char *relative, bool last);
+
+/* What the caller is told of `error`: once a link was followed it learns nothing of what lies there. */
+int resolve_error(const struct resolution *resolution, int error);
+
+/*
+ * All of this for an operation that takes one set of rights, wants the file there to be and opens it with
+ * `flags` (of openat2(2)). With O_NOFOLLOW a link as the last component is not followed: it is opened
+ * itself with O_PATH, and -ELOOP without. A descriptor, or what the caller is to be told.
+ */
+int resolve_open(struct resolution *resolution, uint32_t rights, int flags,
+	struct policy_decision *decision);
 
 #endif

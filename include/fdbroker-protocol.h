@@ -33,6 +33,34 @@ enum fdbroker_operation {
 	FDBROKER_OPEN = 1,
 	/* Ask what the broker is doing: no path; the reply's data is text, a line "NAME VALUE" each. */
 	FDBROKER_STATUS = 2,
+	/*
+	 * What statx(2) tells: `flags` is 0 or AT_SYMLINK_NOFOLLOW; the reply's data is this machine's
+	 * struct statx, with what the kernel put into it for STATX_BASIC_STATS | STATX_BTIME.
+	 */
+	FDBROKER_STAT = 3,
+	/* Whether the file is there and the policy allows to read (R_OK), write (W_OK) or, as `exec`,
+	 * execute (X_OK) it: `mode` as in access(2). */
+	FDBROKER_ACCESS = 4,
+	/* The text of a symbolic link, as the reply's data. */
+	FDBROKER_READLINK = 5,
+	/*
+	 * Entries of a directory, as many as fit: `flags` is 0 to begin, then what the last reply said.
+	 * The reply's data is a struct fdbroker_list and after it entries (struct fdbroker_entry).
+	 */
+	FDBROKER_LIST = 6,
+};
+
+/* Precedes the entries of a list. */
+struct fdbroker_list {
+	uint64_t next; /* the `flags` to go on with; 0 at the end */
+};
+
+/* One entry of a list: this, and `name_length` bytes of name. The next one follows at once. */
+struct fdbroker_entry {
+	uint64_t inode;
+	uint8_t type; /* DT_REG, DT_DIR, ... of <dirent.h>; DT_UNKNOWN where the file system is silent */
+	uint8_t name_length;
+	uint8_t reserved[6]; /* 0 */
 };
 
 /*
@@ -70,5 +98,7 @@ struct fdbroker_reply {
 
 _Static_assert(sizeof(struct fdbroker_request) == 24, "no padding");
 _Static_assert(sizeof(struct fdbroker_reply) == 24, "no padding");
+_Static_assert(sizeof(struct fdbroker_list) == 8, "no padding");
+_Static_assert(sizeof(struct fdbroker_entry) == 16, "no padding");
 
 #endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel's value, which programs built for 32 bits send and libc hides from those built for 64. */
+#define LARGEFILE 0100000u
+/* O_TMPFILE without the O_DIRECTORY that it contains. */
+#define TMPFILE (O_TMPFILE & ~O_DIRECTORY)
+/* Mean nothing to the one who opens: they are the receiver's business. */
+#define IGNORED (O_CLOEXEC | LARGEFILE)
+/* Changed on the way in and put right before the descriptor is handed out. */
+#define ON_THE_WAY (O_NONBLOCK | O_NOCTTY)
+#define KNOWN                                                                                \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | \
+		O_DIRECT | O_NOFOLLOW | O_NOCTTY | O_NOATIME | O_DIRECTORY | TMPFILE | IGNORED)
+
+/* One open, on its way. */
+struct opening {
+	struct resolution resolution;
+	const struct peer *peer;
+	int flags; /* the caller's, but for those in IGNORED */
+	mode_t mode;
+	struct policy_decision access, create;
+	bool may_access, may_create;
+	/* Set by whichever way opened it. */
+	const struct policy_decision *granted;
+};
+
+/* 0, or the errno and, in `reason`, which flag it is. */
+static int check_flags(uint64_t flags, uint32_t mode, const char **reason)
+{
+	if (flags & O_PATH)
+		*reason = "O_PATH is not served";
+	else if (flags & O_ASYNC)
+		*reason = "O_ASYNC is not served";
+	else if (flags & ~(uint64_t)KNOWN)
+		*reason = "an open flag that is not known";
+	else if ((flags & O_ACCMODE) == O_ACCMODE)
+		*reason = "the access mode 3";
+	else if ((flags & O_CREAT) && (flags & (O_DIRECTORY | TMPFILE)))
+		*reason = "O_CREAT with O_DIRECTORY or O_TMPFILE";
+	else if ((flags & TMPFILE) && (!(flags & O_DIRECTORY) || !(flags & O_ACCMODE)))
+		*reason = "O_TMPFILE without O_DIRECTORY, or for reading only";
+	else if (mode && !(flags & (O_CREAT | TMPFILE)))
+		*reason = "a mode without O_CREAT";
+	else if (mode & ~07777u)
+		*reason = "a mode beyond 07777";
+	else
+		return 0;
+	return -EINVAL;
+}
+
+/* The rights that opening a file that is there takes. */
+static uint32_t access_rights(int flags)
+{
+	static const uint32_t by_mode[] = {
+		[O_RDONLY] = POLICY_READ,
+		[O_WRONLY] = POLICY_WRITE,
+		[O_RDWR] = POLICY_READ | POLICY_WRITE,
+	};
+
+	return by_mode[flags & O_ACCMODE] | (flags & O_TRUNC ? POLICY_WRITE : 0);
+}
+
+/* Takes back a file that was created but may not be handed out, if its name still means that file. */
+static void remove_created(int view, const char *relative, int file)
+{
+	const char *slash = strrchr(relative, '/');
+	const char *name = slash ? slash + 1 : relative;
+	char parent[PATH_MAX];
+	struct stat made, found;
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - relative) : 1,
+		slash ? relative : ".");
+	int directory = resolve_beneath(view, parent, O_PATH | O_DIRECTORY, 0);
+	if (directory < 0)
+		return;
+	if (fstat(file, &made) == 0 && fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+		made.st_dev == found.st_dev && made.st_ino == found.st_ino)
+		unlinkat(directory, name, 0);
+	close(directory);
+}
+
+static int give_to_owner(const struct opening *opening, int file)
+{
+	const struct policy_decision *decision = &opening->create;
+	uid_t owner = decision->owner == POLICY_OWNER_CALLER ? opening->peer->uid : decision->owner;
+	gid_t group = decision->group == POLICY_GROUP_CALLER ? opening->peer->gid : decision->group;
+
+	return fchown(file, owner, group) < 0 ? -errno : 0;
+}
+
+/*
+ * Creates the file, which is named, or unnamed in the directory that is. O_EXCL makes sure that what is
+ * opened is new: nothing but a new file may get an owner, and a dangling symbolic link is something that
+ * exists. For an unnamed file it means that it can never be given a name.
+ */
+static int create_file(struct opening *opening, int view, const char *relative)
+{
+	/* The set-uid, set-gid and sticky bits are outside every rule's mode. */
+	int file = resolve_beneath(view, relative, opening->flags | O_EXCL | ON_THE_WAY,
+		opening->mode & opening->create.mode & 0777);
+	int error;
+
+	if (file < 0)
+		return file;
+	opening->granted = &opening->create;
+	error = give_to_owner(opening, file);
+	if (!error)
+		return file;
+	if (!(opening->flags & TMPFILE))
+		remove_created(view, relative, file);
+	close(file);
+	return error;
+}
+
+/* Decides on the path as it now stands. False where nothing of it may be touched. */
+static bool decide(struct opening *opening)
+{
+	struct resolution *resolution = &opening->resolution;
+	bool creates = opening->flags & (O_CREAT | TMPFILE);
+	bool must_create = (opening->flags & TMPFILE) || (creates && (opening->flags & O_EXCL));
+
+	opening->may_access =
+		!must_create &&
+		resolve_decide(resolution, access_rights(opening->flags), &opening->access);
+	opening->may_create = creates && !resolution->last_followed &&
+			      resolve_decide(resolution, POLICY_CREATE, &opening->create);
+	return opening->may_access || opening->may_create;
+}
+
+static void settle(struct opening *opening, bool create)
+{
+	if (create)
+		resolve_settle(&opening->resolution, POLICY_CREATE, &opening->create);
+	else
+		resolve_settle(
+			&opening->resolution, access_rights(opening->flags), &opening->access);
+}
+
+/* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */
+static int try_create(struct opening *opening, int *view, const char **relative)
+{
+	settle(opening, true);
+	*view = resolve_view(&opening->resolution, POLICY_CREATE, &opening->create, relative);
+	return *view < 0 ? *view : create_file(opening, *view, *relative);
+}
+
+static int try_access(struct opening *opening, int *view, const char **relative)
+{
+	uint32_t rights = access_rights(opening->flags);
+
+	settle(opening, false);
+	opening->granted = &opening->access;
+	*view = resolve_view(&opening->resolution, rights, &opening->access, relative);
+	if (*view < 0)
+		return *view;
+	return resolve_beneath(
+		*view, *relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
+}
+
+/*
+ * Opens or creates. Who may only do one of the two learns from EACCES that the file is there, or is not: that
+ * much the one right itself would have told.
+ */
+static int open_or_create(struct opening *opening)
+{
+	struct resolution *resolution = &opening->resolution;
+	const char *relative;
+	int view, file;
+
+	for (int tries = 0; tries < RESOLVE_TRIES;) {
+		bool last = !(opening->flags & O_NOFOLLOW);
+		if (!decide(opening)) {
+			settle(opening, opening->flags & (O_CREAT | TMPFILE));
+			return -EACCES;
+		}
+		file = -ENOENT;
+		if (opening->may_create) {
+			file = try_create(opening, &view, &relative);
+			/* A name that is created is not followed, but its directories are. */
+			if (file == -ELOOP && !(opening->flags & TMPFILE))
+				last = false;
+			if (file == -EEXIST && !(opening->flags & O_EXCL)) {
+				settle(opening, false);
+				if (!opening->may_access)
+					return -EACCES;
+				file = -ENOENT;
+			} else if (file != -ELOOP) {
+				return file;
+			}
+		}
+		if (file != -ELOOP && opening->may_access) {
+			file = try_access(opening, &view, &relative);
+			if (file == -ENOENT && (opening->flags & O_CREAT)) {
+				/* It went away between the two: from the start. */
+				tries++;
+				if (opening->may_create)
+					continue;
+				if (!resolution->last_followed)
+					settle(opening, true);
+				return -EACCES;
+			}
+		}
+		if (file != -ELOOP)
+			return file;
+		int error = resolve_follow(resolution, view, relative, last);
+		if (error)
+			return error;
+	}
+	return file;
+}
+
+/* Refuses what is not of a type that the rule allows, and gives the caller the flags it asked for. */
+static int hand_over(int file, const struct opening *opening, struct outcome *outcome)
+{
+	struct stat status;
+
+	/* glibc's fstat is newfstatat, which is slower by a path look-up. */
+	if (syscall(SYS_fstat, file, &status) < 0)
+		return -errno;
+	bool fifo = S_ISFIFO(status.st_mode) && (opening->granted->types & POLICY_TYPE_FIFO);
+	if (!S_ISREG(status.st_mode) && !fifo) {
+		outcome->verdict = VERDICT_DENY;
+		outcome->reason = "the policy does not allow this type of file";
+		return -EACCES;
+	}
+	if (!(opening->flags & O_NONBLOCK) &&
+		fcntl(file, F_SETFL, opening->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0)
+		return -errno;
+	return 0;
+}
+
+int open_file(const struct resolver *resolver, const struct peer *peer,
+	const struct request *request, struct outcome *outcome)
+{
+	/* Two paths are too much to clear for each request; every field is set before it is used. */
+	__attribute__((uninitialized)) struct opening opening;
+	int file, error;
+
+	error = resolve_start(&opening.resolution, resolver, peer->caller, request->path,
+		request->path_length, outcome);
+	if (!error)
+		error = check_flags(request->flags, request->mode, &outcome->reason);
+	if (error)
+		return error;
+	opening.peer = peer;
+	opening.flags = (int)(request->flags & KNOWN & ~(uint64_t)IGNORED);
+	opening.mode = request->mode;
+
+	file = resolve_error(&opening.resolution, open_or_create(&opening));
+	if (file >= 0) {
+		error = hand_over(file, &opening, outcome);
+		if (error)
+			close(file);
+	} else {
+		error = file;
+		if (outcome->verdict == VERDICT_ALLOW)
+			outcome->verdict = VERDICT_ERROR;
+	}
+	return error ? error : file;
+}
