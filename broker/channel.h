@@ -5,14 +5,22 @@
  * Each message is one fixed header, at most one text and at most one descriptor. What may be said
  *when:
  *
- *	supervisor, at once	START (when the daemon started, and the socket of settle.h)
- *	worker, loading		VIEW (index, attributes, path)	-> VIEW (index, error or a
- *descriptor) worker, confined	READY (a summary)		-> LISTENER (address, descriptor),
- *each supervisor, any time	STOP				-> the worker ends with status 0
+ *	supervisor, at once	START (when the daemon started; the second socket)
+ *				WATCH (an inotify descriptor)
+ *	worker, loading		VIEW (index, attributes, path)	-> VIEW (index; error or a descriptor; watches)
+ *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
+ *	supervisor, any time	STALE (index)			a view's mounts have changed
+ *	supervisor, any time	STOP				-> the worker ends with status 0
  *
- * VIEW is heard only before READY: the worker has then read the policy and not one byte from a
- *client. From READY on the supervisor takes a message of that kind as proof that the worker is not
- *itself.
+ * VIEW is heard only before READY: the worker has then read the policy and not one byte from a client.
+ * From READY on the supervisor takes a message of that kind as proof that the worker is not itself.
+ *
+ * On the second socket the worker asks, at any time, and waits for the answer:
+ *
+ *	RENEW (index)		-> VIEW			a view that it has named, made anew
+ *	DEVICE (index)		-> VIEW			one in which devices can be opened, until:
+ *	DEVICE_DONE		-> VIEW (error)		from now on they cannot
+ *	EXE, IDENTIFY					settle.h
  */
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
@@ -26,7 +34,11 @@ enum channel_type {
 	CHANNEL_READY,
 	CHANNEL_LISTENER,
 	CHANNEL_STOP,
-	/* On the second socket: settle.h. */
+	CHANNEL_WATCH,
+	CHANNEL_STALE,
+	CHANNEL_RENEW,
+	CHANNEL_DEVICE,
+	CHANNEL_DEVICE_DONE,
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
 };

@@ -5,22 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-/* Opens the directory itself, through no link: what is cloned is what the policy's text says. */
-static int open_directory(const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	long directory = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-
-	return directory < 0 ? -errno : (int)directory;
-}
 
 /* 0 if nobody can change the mount of `view` any more. */
 static int test_dissolved(int view)
@@ -32,41 +18,65 @@ static int test_dissolved(int view)
 	return 0;
 }
 
-int clone_directory(const char *path, uint32_t attributes)
+/* Clones the directory and sets the attributes. The tree's descriptor, with *view its root. */
+static int make_tree(int directory, uint64_t set, int *view)
 {
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-		.propagation = MS_PRIVATE,
-	};
-	int directory = open_directory(path);
-	int tree, view, error = 0;
-
-	if (directory < 0)
-		return directory;
+	struct mount_attr attr = {.attr_set = set, .propagation = MS_PRIVATE};
 	/* Recursive: else the files hidden under the mounts beneath would be served. */
-	tree = open_tree(
-		directory, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0)
-		error = -errno;
-	close(directory);
-	if (error)
-		return error;
+	int tree = open_tree(directory, "",
+		AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int error = 0;
 
-	if (!(attributes & VIEW_WRITABLE))
-		attr.attr_set |= MOUNT_ATTR_RDONLY;
-	if (!(attributes & VIEW_EXEC))
-		attr.attr_set |= MOUNT_ATTR_NOEXEC;
-	view = -1;
+	if (tree < 0)
+		return -errno;
+	*view = -1;
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		error = -errno;
-	else if ((view = openat(tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+	else if ((*view = openat(tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		error = -errno;
+	if (error)
+		close(tree);
+	return error ? error : tree;
+}
+
+static uint64_t attributes_to_set(uint32_t attributes)
+{
+	return MOUNT_ATTR_NOSUID | (attributes & VIEW_WRITABLE ? 0 : MOUNT_ATTR_RDONLY) |
+	       (attributes & VIEW_EXEC ? 0 : MOUNT_ATTR_NOEXEC);
+}
+
+/* Dissolves the clone. 0, or a negative errno and then `view` is not to be used. */
+static int dissolve(int tree, int view)
+{
 	close(tree);
-	if (!error)
-		error = test_dissolved(view);
-	if (!error)
-		return view;
-	if (view >= 0)
+	return test_dissolved(view);
+}
+
+int clone_directory(int directory, uint32_t attributes)
+{
+	int view;
+	int tree = make_tree(directory, attributes_to_set(attributes) | MOUNT_ATTR_NODEV, &view);
+
+	if (tree < 0)
+		return tree;
+	int error = dissolve(tree, view);
+	if (error)
 		close(view);
-	return error;
+	return error ? error : view;
+}
+
+int clone_for_device(int directory, uint32_t attributes, int *view)
+{
+	return make_tree(directory, attributes_to_set(attributes), view);
+}
+
+int clone_finish(int tree, int view)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV};
+	int error = 0;
+
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		error = -errno;
+	int failed = dissolve(tree, view);
+	return error ? error : failed;
 }

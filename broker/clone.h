@@ -19,12 +19,19 @@
 #include <stdint.h>
 
 /*
- * Makes the view of the directory `path` (canonical; no component may be a symbolic link) with
- * `attributes` (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or
- * a negative errno: -ENOENT, -ENOTDIR, -ELOOP (a symbolic link), -EPERM (no CAP_SYS_ADMIN), -ENOSYS
- * (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could still be changed after it was
- * dissolved).
+ * Makes a view of `directory`, which was opened with O_PATH and stays the caller's, with `attributes`
+ * (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or a negative errno:
+ * -EPERM (no CAP_SYS_ADMIN), -ENOSYS (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could
+ * still be changed after it was dissolved).
  */
-int clone_directory(const char *path, uint32_t attributes);
+int clone_directory(int directory, uint32_t attributes);
+
+/*
+ * The same in two halves, for opening a device: in between, and only then, device nodes can be opened in the
+ * view that *view becomes. clone_finish makes it nodev, so that what was opened cannot be opened again
+ * through /proc, and dissolves it; the tree's descriptor is then closed in any case.
+ */
+int clone_for_device(int directory, uint32_t attributes, int *view);
+int clone_finish(int tree, int view);
 
 #endif

@@ -71,23 +71,14 @@ static int identify(int channel, const struct settle_exes *exes, int pidfd)
 	return channel_send(channel, &message);
 }
 
-int settle_answer(int channel, bool loading, struct settle_exes *exes)
+int settle_answer(int channel, bool loading, struct settle_exes *exes,
+	const struct channel_message *message)
 {
-	struct channel_message message = {.descriptor = -1};
-	int got = channel_receive(channel, &message);
-	int error = -EPROTO;
-
-	if (got == -EAGAIN)
-		return 0;
-	if (got <= 0)
-		return got ? got : -ECONNRESET;
-	if (message.type == CHANNEL_EXE && loading && message.descriptor < 0)
-		error = remember(exes, &message);
-	else if (message.type == CHANNEL_IDENTIFY && message.descriptor >= 0)
-		error = identify(channel, exes, message.descriptor);
-	if (message.descriptor >= 0)
-		close(message.descriptor);
-	return error ? error : 1;
+	if (message->type == CHANNEL_EXE && loading && message->descriptor < 0)
+		return remember(exes, message);
+	if (message->type == CHANNEL_IDENTIFY && message->descriptor >= 0)
+		return identify(channel, exes, message->descriptor);
+	return -EPROTO;
 }
 
 /* ---- the worker's end ------------------------------------------------------------------------- */

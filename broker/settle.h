@@ -32,10 +32,11 @@ struct settle_exes {
 void settle_forget(struct settle_exes *exes);
 
 /*
- * Hears one message on `channel` and answers it. `loading` says whether the worker may still name
- * paths. 1: there was one. 0: there was none. A negative errno: the worker is gone, or is not itself.
+ * Answers an EXE or an IDENTIFY that came over `channel`; its descriptor stays the caller's. `loading` says
+ * whether the worker may still name paths. 0, or a negative errno: the worker is gone, or is not itself.
  */
-int settle_answer(int channel, bool loading, struct settle_exes *exes);
+int settle_answer(int channel, bool loading, struct settle_exes *exes,
+	const struct channel_message *message);
 
 /* ---- the worker's end ---- */
 

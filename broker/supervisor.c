@@ -3,9 +3,9 @@
 
 #include "audit.h"
 #include "channel.h"
-#include "clone.h"
 #include "fdbroker-protocol.h"
 #include "listen.h"
+#include "maker.h"
 #include "settle.h"
 
 #include <errno.h>
@@ -41,6 +41,7 @@ struct supervisor {
 
 	pid_t worker;  /* 0 where there is none */
 	int channel;   /* to it; -1 where there is none */
+	struct maker *maker; /* of its views */
 	int questions; /* likewise: what it asks about clients (settle.h) */
 	struct settle_exes exes;
 	bool ready;  /* it is confined and serves */
@@ -109,6 +110,8 @@ static void close_channels(struct supervisor *supervisor)
 	if (supervisor->questions >= 0)
 		close(supervisor->questions);
 	supervisor->channel = supervisor->questions = -1;
+	maker_free(supervisor->maker);
+	supervisor->maker = NULL;
 }
 
 /* Makes both sockets and gives the worker's end of the second away over the first. The worker's end of the
@@ -133,6 +136,12 @@ static int open_channels(struct supervisor *supervisor)
 	strcpy(message.text, supervisor->started);
 	error = channel_send(supervisor->channel, &message);
 	close(questions[1]);
+	supervisor->maker = maker_new(&message.descriptor);
+	message.type = CHANNEL_WATCH;
+	if (!supervisor->maker)
+		error = -errno;
+	else if (!error)
+		error = channel_send(supervisor->channel, &message);
 	if (error) {
 		close_channels(supervisor);
 		close(channel[1]);
@@ -332,16 +341,13 @@ static void worker_ready(struct supervisor *supervisor, const char *summary)
 /* ---- what happens -----------------------------------------------------------------------------
  */
 
-static void make_view(struct supervisor *supervisor, struct channel_message *message)
+/* Sends the answer that the maker has put into `message`. */
+static void answer(struct supervisor *supervisor, int channel, struct channel_message *message)
 {
-	int view = clone_directory(message->text, message->attributes);
+	int error = channel_send(channel, message);
 
-	message->error = view < 0 ? -view : 0;
-	message->descriptor = view < 0 ? -1 : view;
-	message->text[0] = '\0';
-	int error = channel_send(supervisor->channel, message);
-	if (view >= 0)
-		close(view);
+	if (message->descriptor >= 0)
+		close(message->descriptor);
 	if (error)
 		give_up_worker(supervisor);
 }
@@ -352,8 +358,9 @@ static void hear_worker(struct supervisor *supervisor)
 	int got = channel_receive(supervisor->channel, &message);
 
 	if (got == 1 && message.descriptor < 0 && !supervisor->ready) {
-		if (message.type == CHANNEL_VIEW) {
-			make_view(supervisor, &message);
+		if (message.type == CHANNEL_VIEW &&
+			maker_answer(supervisor->maker, true, &message) == 0) {
+			answer(supervisor, supervisor->channel, &message);
 			return;
 		}
 		if (message.type == CHANNEL_READY) {
@@ -366,17 +373,54 @@ static void hear_worker(struct supervisor *supervisor)
 	give_up_worker(supervisor);
 }
 
+/* Hears one question and answers it. False where there was none. */
+static bool hear_question(struct supervisor *supervisor)
+{
+	struct channel_message message = {.descriptor = -1};
+	int channel = supervisor->questions;
+	int error = channel < 0 ? -EAGAIN : channel_receive(channel, &message);
+
+	if (error == -EAGAIN)
+		return false;
+	if (error == 1 && message.type != CHANNEL_EXE && message.type != CHANNEL_IDENTIFY) {
+		error = maker_answer(supervisor->maker, false, &message);
+		if (!error) {
+			answer(supervisor, channel, &message);
+			return true;
+		}
+	} else if (error == 1) {
+		error = settle_answer(channel, !supervisor->ready, &supervisor->exes, &message);
+	} else {
+		error = -ECONNRESET;
+	}
+	if (message.descriptor >= 0)
+		close(message.descriptor);
+	if (error)
+		give_up_worker(supervisor);
+	return !error;
+}
+
 static void hear_questions(struct supervisor *supervisor)
 {
 	/* All that the worker said before READY, but never for ever. */
-	for (int i = 0; i < 2 * SETTLE_EXES_MAX; i++) {
-		int got =
-			settle_answer(supervisor->questions, !supervisor->ready, &supervisor->exes);
-		if (got < 0)
-			give_up_worker(supervisor);
-		if (got <= 0)
+	for (int i = 0; i < 2 * SETTLE_EXES_MAX; i++)
+		if (!hear_question(supervisor))
 			return;
-	}
+}
+
+/* One of the worker's views is to be made anew (maker_mounts). */
+static void tell_stale(void *context, uint32_t index)
+{
+	struct supervisor *supervisor = context;
+	struct channel_message message = {
+		.type = CHANNEL_STALE,
+		.index = index,
+		.descriptor = -1,
+	};
+
+	/* A worker that still loads is told too: it hears of it when it serves. */
+	if (supervisor->channel >= 0 && channel_send(supervisor->channel, &message))
+		give_up_worker(supervisor);
 }
 
 static void hear_signal(struct supervisor *supervisor)
@@ -418,13 +462,17 @@ static void run(struct supervisor *supervisor)
 {
 	while (!supervisor->stopping || supervisor->worker) {
 		int wait = keep_time(supervisor);
+		int mounts = supervisor->maker ? maker_mounts_descriptor(supervisor->maker) : -1;
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
 			{.fd = supervisor->channel, .events = POLLIN},
 			{.fd = supervisor->questions, .events = POLLIN},
+			{.fd = mounts, .events = POLLPRI},
 		};
-		if (poll(sources, 3, wait) < 0)
+		if (poll(sources, 4, wait) < 0)
 			continue;
+		if (sources[3].revents && supervisor->maker)
+			maker_mounts(supervisor->maker, tell_stale, supervisor);
 		/* First what must be known before READY, which comes on the other socket. */
 		if (sources[2].revents && supervisor->questions >= 0)
 			hear_questions(supervisor);

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "maker.h"
+
+#include "clone.h"
+#include "mounts.h"
+#include "views.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+/* Views that a worker may name. */
+#define VIEWS_MAX 65536
+
+struct made {
+	char *path;
+	uint32_t attributes;
+	uint64_t mounts; /* mounts_signature, when it was made */
+	struct watches watches;
+};
+
+struct maker {
+	int inotify, mountinfo;
+	struct made **views;
+	size_t count, room;
+	int device_tree, device_view; /* of the device that is being opened; -1 */
+};
+
+struct maker *maker_new(int *inotify)
+{
+	struct maker *maker = calloc(1, sizeof(*maker));
+
+	if (!maker)
+		return NULL;
+	maker->device_tree = maker->device_view = -1;
+	maker->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	maker->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (maker->inotify < 0 || maker->mountinfo < 0) {
+		int error = errno;
+		maker_free(maker);
+		errno = error;
+		return NULL;
+	}
+	*inotify = maker->inotify;
+	return maker;
+}
+
+static void end_device(struct maker *maker)
+{
+	if (maker->device_tree >= 0)
+		close(maker->device_tree);
+	if (maker->device_view >= 0)
+		close(maker->device_view);
+	maker->device_tree = maker->device_view = -1;
+}
+
+void maker_free(struct maker *maker)
+{
+	if (!maker)
+		return;
+	end_device(maker);
+	for (size_t i = 0; i < maker->count; i++) {
+		free(maker->views[i]->path);
+		free(maker->views[i]);
+	}
+	free(maker->views);
+	if (maker->inotify >= 0)
+		close(maker->inotify);
+	if (maker->mountinfo >= 0)
+		close(maker->mountinfo);
+	free(maker);
+}
+
+/* ---- watches ---------------------------------------------------------------------------------- */
+
+static bool is_used(const struct maker *maker, int watch)
+{
+	for (size_t i = 0; i < maker->count; i++) {
+		const struct watches *watches = &maker->views[i]->watches;
+		for (int k = 0; k < watches->count; k++)
+			if (watches->descriptors[k] == watch)
+				return true;
+	}
+	return false;
+}
+
+/* Ends the watches of `before` that no view has any more. Those of directories that are gone have ended. */
+static void drop_unused(struct maker *maker, const struct watches *before)
+{
+	for (int k = 0; k < before->count; k++)
+		if (!is_used(maker, before->descriptors[k]))
+			inotify_rm_watch(maker->inotify, before->descriptors[k]);
+}
+
+/* The watches as text, for the worker: "1 2 17". -ENAMETOOLONG where it is too long for a message. */
+static int write_watches(const struct watches *watches, char *text)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int k = 0; k < watches->count; k++) {
+		used += (size_t)snprintf(text + used, CHANNEL_TEXT_MAX + 1 - used, "%s%d",
+			k ? " " : "", watches->descriptors[k]);
+		if (used > CHANNEL_TEXT_MAX)
+			return -ENAMETOOLONG;
+	}
+	return 0;
+}
+
+/* ---- making ----------------------------------------------------------------------------------- */
+
+static uint64_t sign_mounts(const struct maker *maker, const char *path)
+{
+	char *text = mounts_read(maker->mountinfo);
+	uint64_t signature = text ? mounts_signature(text, path) : 0;
+
+	free(text);
+	return signature;
+}
+
+/* Makes a view, or makes it anew. The answer goes into `message`. */
+static void make(struct maker *maker, struct made *made, struct channel_message *message)
+{
+	struct watches before = made->watches;
+	int directory, view;
+
+	/* Signed before it is made: a mount that comes in between is noticed once too often. */
+	made->mounts = sign_mounts(maker, made->path);
+	directory = watch_directory(maker->inotify, made->path, &made->watches);
+	view = directory < 0 ? directory : clone_directory(directory, made->attributes & ~VIEW_DEVICE);
+	if (directory >= 0)
+		close(directory);
+	drop_unused(maker, &before);
+	int error = write_watches(&made->watches, message->text);
+	if (error && view >= 0) {
+		close(view);
+		view = error;
+	}
+	message->type = CHANNEL_VIEW;
+	message->error = view < 0 ? -view : 0;
+	message->descriptor = view < 0 ? -1 : view;
+}
+
+static int name_view(struct maker *maker, struct channel_message *message)
+{
+	struct made *made;
+
+	if (message->index != maker->count || maker->count == VIEWS_MAX ||
+		message->attributes >= VIEW_KINDS * VIEW_DEVICE || message->text[0] != '/')
+		return -EPROTO;
+	if (maker->count == maker->room) {
+		size_t room = maker->room ? 2 * maker->room : 64;
+		struct made **views = realloc(maker->views, room * sizeof(*views));
+		if (!views)
+			return -ENOMEM;
+		maker->views = views;
+		maker->room = room;
+	}
+	made = calloc(1, sizeof(*made));
+	if (made)
+		made->path = strdup(message->text);
+	if (!made || !made->path) {
+		free(made);
+		return -ENOMEM;
+	}
+	made->attributes = message->attributes;
+	maker->views[maker->count++] = made;
+	make(maker, made, message);
+	return 0;
+}
+
+/* ---- devices ---------------------------------------------------------------------------------- */
+
+/* Lends the worker a view in which devices can be opened. */
+static void begin_device(
+	struct maker *maker, const struct made *made, struct channel_message *message)
+{
+	struct watches ignored;
+	int directory = watch_directory(maker->inotify, made->path, &ignored);
+
+	end_device(maker);
+	maker->device_tree = directory;
+	if (directory >= 0) {
+		maker->device_tree = clone_for_device(
+			directory, made->attributes & ~VIEW_DEVICE, &maker->device_view);
+		close(directory);
+	}
+	message->type = CHANNEL_VIEW;
+	message->error = maker->device_tree < 0 ? -maker->device_tree : 0;
+	message->text[0] = '\0';
+	/* A copy: the caller closes what it has sent. */
+	message->descriptor =
+		maker->device_tree < 0 ? -1 : fcntl(maker->device_view, F_DUPFD_CLOEXEC, 3);
+	if (!message->error && message->descriptor < 0)
+		message->error = errno;
+}
+
+static void finish_device(struct maker *maker, struct channel_message *message)
+{
+	int error = -EPROTO;
+
+	if (maker->device_tree >= 0) {
+		error = clone_finish(maker->device_tree, maker->device_view);
+		maker->device_tree = -1;
+	}
+	end_device(maker);
+	message->type = CHANNEL_VIEW;
+	message->error = -error;
+	message->descriptor = -1;
+	message->text[0] = '\0';
+}
+
+int maker_answer(struct maker *maker, bool loading, struct channel_message *message)
+{
+	struct made *made = NULL;
+
+	if (message->descriptor >= 0)
+		return -EPROTO;
+	if (message->type == CHANNEL_VIEW)
+		return loading ? name_view(maker, message) : -EPROTO;
+	if (message->type == CHANNEL_DEVICE_DONE) {
+		finish_device(maker, message);
+		return 0;
+	}
+	if (message->index < maker->count)
+		made = maker->views[message->index];
+	if (made && message->type == CHANNEL_RENEW) {
+		make(maker, made, message);
+		return 0;
+	}
+	if (made && message->type == CHANNEL_DEVICE && (made->attributes & VIEW_DEVICE)) {
+		begin_device(maker, made, message);
+		return 0;
+	}
+	return -EPROTO;
+}
+
+/* ---- mounts ----------------------------------------------------------------------------------- */
+
+int maker_mounts_descriptor(const struct maker *maker)
+{
+	return maker->mountinfo;
+}
+
+void maker_mounts(
+	struct maker *maker, void (*stale)(void *context, uint32_t index), void *context)
+{
+	char *text = mounts_read(maker->mountinfo);
+
+	for (size_t i = 0; i < maker->count; i++) {
+		struct made *made = maker->views[i];
+		uint64_t signature = text ? mounts_signature(text, made->path) : 0;
+		if (text && signature == made->mounts)
+			continue;
+		made->mounts = signature;
+		stale(context, (uint32_t)i);
+	}
+	free(text);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch.h: opens a directory by its path, for the supervisor, and watches every step of the way, so that the
+ * worker hears of it when the path comes to mean another directory.
+ *
+ * inotify(7) reports a rename, a deletion and a creation before the system call that does it returns: a
+ * request that is sent afterwards is read after the event. A directory's own deletion is reported late
+ * while a view pins it; so its parents are watched too, for its name.
+ */
+#ifndef BROKER_WATCH_H
+#define BROKER_WATCH_H
+
+#include <stddef.h>
+
+/* Directories on the way to a watched one, the root and itself included. */
+#define WATCH_DEPTH_MAX 256
+
+/* The watches on the way of one path: descriptors[i] is that of its first i components. */
+struct watches {
+	int count; /* how many there are: fewer than the path is deep where it leads nowhere */
+	int descriptors[WATCH_DEPTH_MAX];
+};
+
+/*
+ * Opens the directory `path` (canonical) with O_PATH, through no symbolic link, with each directory on its way
+ * watched by `inotify` as far as the way goes. The descriptor, or a negative errno: -ENOENT, -ENOTDIR,
+ * -ELOOP (a symbolic link), -ENAMETOOLONG (deeper than WATCH_DEPTH_MAX), -ENOSPC
+ * (fs.inotify.max_user_watches), -EAGAIN (it changed all the time).
+ */
+int watch_directory(int inotify, const char *path, struct watches *watches);
+
+#endif
