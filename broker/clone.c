@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "clone.h"
 
-#include "views.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>

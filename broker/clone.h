@@ -18,6 +18,13 @@
 
 #include <stdint.h>
 
+/* What a view allows beyond reading. Every view is nosuid and nodev. */
+enum view_attribute {
+	VIEW_WRITABLE = 1u << 0, /* else read-only */
+	VIEW_EXEC = 1u << 1,	 /* else noexec */
+};
+#define VIEW_KINDS 4
+
 /*
  * Makes the view of the directory `path` (canonical; no component may be a symbolic link) with
  * `attributes` (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or

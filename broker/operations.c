@@ -25,19 +25,6 @@ static void record_begin(
 	audit_string(line, "via", peer->via);
 }
 
-/* "read,write" */
-static void record_rights(struct audit_line *line, uint32_t rights)
-{
-	char names[160] = "";
-	size_t used = 0;
-
-	for (uint32_t right = 1; right && right <= rights; right <<= 1)
-		if (rights & right)
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-				used ? "," : "", policy_right_name(right));
-	audit_string(line, "right", names);
-}
-
 static const char *reason_text(const struct policy_decision *decision)
 {
 	switch (decision->reason) {
@@ -63,10 +50,13 @@ static void record_outcome(struct operations *operations, const struct peer *pee
 	struct audit_line *line = operations->line;
 	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
 	const char *reason = outcome->reason;
+	char rights[POLICY_RIGHTS_BUFFER];
 
 	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
-	if (decision)
-		record_rights(line, outcome->rights);
+	if (decision) {
+		policy_rights_print(outcome->rights, rights, sizeof(rights));
+		audit_string(line, "right", rights);
+	}
 	audit_bytes(line, "path", request->path, request->path_length);
 	if (decision && decision->rule) {
 		char place[4096];
@@ -84,6 +74,18 @@ void operations_malformed(
 	struct operations *operations, const struct peer *peer, const char *reason, int error)
 {
 	record_begin(operations, peer, "error");
+	audit_string(operations->line, "reason", reason);
+	audit_errno(operations->line, error);
+	audit_end(operations->line);
+}
+
+/* Records what was refused before the policy was asked. */
+static void record_refusal(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error)
+{
+	operations->denials++;
+	record_begin(operations, peer, "deny");
+	audit_bytes(operations->line, "path", request->path, request->path_length);
 	audit_string(operations->line, "reason", reason);
 	audit_errno(operations->line, error);
 	audit_end(operations->line);
@@ -120,9 +122,8 @@ static int run_status(struct operations *operations, const struct peer *peer,
 	struct policy_summary summary;
 
 	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
-		operations->denials++;
-		operations_malformed(
-			operations, peer, "status is for root and the daemon's user", EACCES);
+		record_refusal(operations, peer, request,
+			"status is for root and the daemon's user", EACCES);
 		return -EACCES;
 	}
 	if (request->path_length || request->flags || request->mode)

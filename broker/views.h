@@ -9,14 +9,8 @@
 #ifndef BROKER_VIEWS_H
 #define BROKER_VIEWS_H
 
+#include "clone.h"
 #include "policy.h"
-
-/* What a view allows beyond reading. Every view is nosuid and nodev. */
-enum view_attribute {
-	VIEW_WRITABLE = 1u << 0, /* else read-only */
-	VIEW_EXEC = 1u << 1,	 /* else noexec */
-};
-#define VIEW_KINDS 4
 
 struct views;
 

@@ -3,12 +3,13 @@
 
 #include "audit.h"
 #include "channel.h"
+#include "clock.h"
 #include "confine.h"
 #include "connection.h"
 #include "diagnostic.h"
-#include "listen.h"
 #include "operations.h"
 #include "policy.h"
+#include "quota.h"
 #include "settle.h"
 #include "system.h"
 #include "views.h"
@@ -22,7 +23,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ms. A connection that matches no subject has nothing to wait for here. */
@@ -47,20 +47,15 @@ struct worker {
 	unsigned int view_count;
 	struct listening *listening[OPTIONS_ADDRESSES_MAX];
 	unsigned int listening_count;
+	bool broken; /* it cannot go on */
 	bool paused; /* not accepting until `resume` */
 	int64_t resume;
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
+	struct quota *quota;
+	uid_t full; /* whose connections were refused last, so that it is recorded once */
 	struct operations operations;
 	struct audit_line line;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int fail(const char *what, int error)
 {
@@ -208,15 +203,6 @@ static int confine(struct worker *worker)
 	return 0;
 }
 
-static void format_time(char buffer[24])
-{
-	time_t now = time(NULL);
-	struct tm parts;
-
-	gmtime_r(&now, &parts);
-	strftime(buffer, 24, "%Y-%m-%dT%H:%M:%SZ", &parts);
-}
-
 static int prepare(struct worker *worker)
 {
 	const struct options *options = worker->options;
@@ -235,7 +221,7 @@ static int prepare(struct worker *worker)
 		return 1;
 	if (make_views(worker) || confine(worker))
 		return 1;
-	format_time(operations->loaded);
+	clock_stamp(operations->loaded);
 	operations->resolver = (struct resolver){
 		.policy = worker->policy,
 		.scratch = worker->scratch,
@@ -268,13 +254,16 @@ static void list_remove(struct connection *connection)
  * closed. */
 static void list_stranger(struct worker *worker, struct connection *connection)
 {
-	connection->expires = now_ms() + STRANGER_IDLE;
+	connection->expires = clock_ms() + STRANGER_IDLE;
 	list_add(&worker->strangers, connection);
 }
 
 static void drop(struct worker *worker, struct connection *connection)
 {
 	list_remove(connection);
+	if (worker->full == connection->peer.uid)
+		worker->full = (uid_t)-1;
+	quota_give_back(worker->quota, connection->peer.uid);
 	connection_free(connection);
 	worker->operations.connections--;
 }
@@ -303,7 +292,30 @@ static void pause_accepting(struct worker *worker, int error)
 	audit_end(&worker->line);
 	watch_listening(worker, EPOLL_CTL_DEL);
 	worker->paused = true;
-	worker->resume = now_ms() + ACCEPT_PAUSE;
+	worker->resume = clock_ms() + ACCEPT_PAUSE;
+}
+
+/* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
+static int take_quota(struct worker *worker, const struct connection *connection)
+{
+	const struct peer *peer = &connection->peer;
+	struct policy_limits limits;
+
+	policy_caller_limits(peer->caller, &limits);
+	uint32_t most =
+		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
+	int error = quota_take(worker->quota, peer->uid, most);
+	if (error != -EDQUOT || worker->full == peer->uid)
+		return error;
+	worker->full = peer->uid;
+	audit_begin(&worker->line, worker->log, "limit");
+	audit_string(&worker->line, "verdict", "error");
+	audit_number(&worker->line, "uid", peer->uid);
+	audit_string(&worker->line, "reason", "too many connections of one uid");
+	audit_number(&worker->line, "connections", most);
+	audit_errno(&worker->line, EDQUOT);
+	audit_end(&worker->line);
+	return error;
 }
 
 static void accept_connections(struct worker *worker, const struct listening *listening)
@@ -326,7 +338,21 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		case ENOSPC: /* epoll's limit per user */
 			pause_accepting(worker, error);
 			return;
+		case EINVAL:
+		case EBADF:
+		case ENOTSOCK:
+		case EOPNOTSUPP:
+			/* The listening socket itself is spoilt: a new worker gets another. */
+			fail("accepting", error);
+			worker->broken = true;
+			return;
 		default: /* that one is gone; the next may not be */
+			continue;
+		}
+		error = take_quota(worker, connection);
+		if (error) {
+			connection_dismiss(connection, -error);
+			connection_free(connection);
 			continue;
 		}
 		worker->operations.connections++;
@@ -379,7 +405,7 @@ static int keep_time(struct worker *worker)
 
 	if (stranger == &worker->strangers && !worker->paused)
 		return -1;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (worker->paused && worker->resume <= now) {
 		worker->paused = false;
 		watch_listening(worker, EPOLL_CTL_ADD);
@@ -401,7 +427,7 @@ static void serve(struct worker *worker)
 	void *const first = worker->listening;
 	void *const last = worker->listening + OPTIONS_ADDRESSES_MAX;
 
-	for (;;) {
+	while (!worker->broken) {
 		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
 		for (int i = 0; i < count; i++) {
 			void *source = events[i].data.ptr;
@@ -449,6 +475,7 @@ static void release(struct worker *worker)
 	}
 	if (worker->epoll >= 0)
 		close(worker->epoll);
+	quota_free(worker->quota);
 	views_free(worker->views);
 	policy_scratch_free(worker->scratch);
 	policy_free(worker->policy);
@@ -468,9 +495,15 @@ int worker_run(const struct options *options, int log)
 	worker->epoll = worker->questions = -1;
 	worker->known.next = worker->known.previous = &worker->known;
 	worker->strangers.next = worker->strangers.previous = &worker->strangers;
+	worker->full = (uid_t)-1;
+	worker->quota = quota_new();
+	if (!worker->quota)
+		return fail("starting", -ENOMEM);
 	status = prepare(worker) || start_serving(worker);
 	if (!status)
 		serve(worker);
+	if (worker->broken)
+		status = 1;
 	release(worker);
 	return status;
 }

@@ -2,8 +2,6 @@
 /* A broker whose views are not dissolved: the descriptor of open_tree(2) stays open in the supervisor. */
 #include "clone.h"
 
-#include "views.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
