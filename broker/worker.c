@@ -338,14 +338,6 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		case ENOSPC: /* epoll's limit per user */
 			pause_accepting(worker, error);
 			return;
-		case EINVAL:
-		case EBADF:
-		case ENOTSOCK:
-		case EOPNOTSUPP:
-			/* The listening socket itself is spoilt: a new worker gets another. */
-			fail("accepting", error);
-			worker->broken = true;
-			return;
 		default: /* that one is gone; the next may not be */
 			continue;
 		}
@@ -435,7 +427,12 @@ static void serve(struct worker *worker)
 				if (hear_supervisor(worker))
 					return;
 			} else if (source >= first && source < last) {
-				accept_connections(worker, *(struct listening **)source);
+				/* A listening socket that hangs up was shut down: a new worker
+				 * gets another. */
+				if (events[i].events & (EPOLLHUP | EPOLLERR))
+					worker->broken = true;
+				else
+					accept_connections(worker, *(struct listening **)source);
 			} else {
 				serve_connection(worker, source, events[i].events);
 			}
