@@ -419,3 +419,8 @@ bool component_match(const unsigned char *code, size_t size, const char *name, s
 		at = ++star_at;
 	}
 }
+
+bool component_is_any(const unsigned char *code, size_t size)
+{
+	return size == 1 && code[0] == CODE_STAR;
+}
