@@ -43,9 +43,9 @@ enum fdbroker_operation {
 struct fdbroker_request {
 	uint16_t version;      /* FDBROKER_PROTOCOL_VERSION; else EPROTONOSUPPORT */
 	uint16_t operation;    /* enum fdbroker_operation; else EOPNOTSUPP */
-	uint32_t id;           /* chosen by the client, repeated in the reply */
-	uint64_t flags;        /* by operation; unknown bits are EINVAL */
-	uint32_t mode;         /* by operation; zero where it has no meaning */
+	uint32_t id;	       /* chosen by the client, repeated in the reply */
+	uint64_t flags;	       /* by operation; unknown bits are EINVAL */
+	uint32_t mode;	       /* by operation; zero where it has no meaning */
 	uint16_t path_length;  /* bytes */
 	uint16_t extra_length; /* bytes */
 };
@@ -61,8 +61,8 @@ struct fdbroker_request {
 struct fdbroker_reply {
 	uint16_t version;     /* FDBROKER_PROTOCOL_VERSION */
 	uint16_t operation;   /* repeated from the request */
-	uint32_t id;          /* repeated from the request */
-	uint32_t error;       /* 0, or an errno value of this machine, positive */
+	uint32_t id;	      /* repeated from the request */
+	uint32_t error;	      /* 0, or an errno value of this machine, positive */
 	uint32_t descriptors; /* how many come with this message; 0 with an error */
 	uint32_t data_length; /* bytes */
 	uint32_t reserved;    /* 0 */

@@ -42,6 +42,7 @@ struct fdbroker;
  *	ENAMETOOLONG	the address does not fit into a socket address
  *	EPERM		the server is neither root's nor the caller's
  *	EBADF		fd:N is not open
+ *	EBUSY		fd:N belongs to another connection of this process already
  *	ECONNREFUSED, ENOENT, EACCES, EAGAIN, EMFILE, ENFILE, ENOMEM
  *			as socket(2) and connect(2) give them. An abstract name does not cross
  *			network namespaces: ECONNREFUSED; use the pathname or an inherited socket.
@@ -57,7 +58,8 @@ struct fdbroker *fdbroker_connect_to(const char *address, uid_t server);
  * the descriptor vouches for it. On success `fd` belongs to the connection and is made close-on-exec;
  * on failure it stays the caller's.
  *
- * Returns NULL with EBADF, EINVAL (not such a socket, or not connected) or ENOMEM.
+ * Returns NULL with EBADF, EINVAL (not such a socket, or not connected), EBUSY (it belongs to another
+ * connection already) or ENOMEM.
  */
 struct fdbroker *fdbroker_from_fd(int fd);
 
@@ -75,7 +77,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
  * to hand it to another program. It can do no more than was asked for: one opened for reading cannot
  * be reopened for writing.
  *
- * The caller's umask is applied to the mode, as open(2) does.
+ * The caller's umask is applied to the mode, as open(2) does. It is read from /proc, without /proc with
+ * the help of a short-lived thread; where neither is possible, 077 is assumed.
  *
  * Errors, besides those of open(2):
  *	EACCES		the policy does not allow it (the broker's log says why)
@@ -84,7 +87,10 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	EMFILE		this process has no room for another descriptor
  *	ECONNRESET	the broker went away before it answered: it may have happened or not
  *	EPROTO		what answered does not speak this protocol
- *	ENOTCONN	the connection is the parent's (see above)
+ *	ENOTCONN	the connection is the parent's (see above), or `broker` is NULL
+ *
+ * After ECONNRESET and EPROTO the connection is of no more use: every further call on it gets the same.
+ * The first call after fork(2) may also fail as fdbroker_connect does.
  */
 int fdbroker_open(struct fdbroker *broker, const char *path, int flags, ... /* mode_t mode */);
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "audit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Kept free for the end of the line. */
+#define TAIL 2
+
+static void add(struct audit_line *line, const char *bytes, size_t length)
+{
+	memcpy(line->bytes + line->used, bytes, length);
+	line->used += length;
+}
+
+static size_t room(const struct audit_line *line)
+{
+	return sizeof(line->bytes) - TAIL - line->used;
+}
+
+/* The length of the valid UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates), or 0. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+	static const struct {
+		unsigned char first, last, low, high;
+		unsigned char length;
+	} table[] = {
+		{0xc2, 0xdf, 0x80, 0xbf, 2},
+		{0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3},
+		{0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3},
+		{0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4},
+		{0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (s[0] < table[i].first || s[0] > table[i].last)
+			continue;
+		if (left < table[i].length || s[1] < table[i].low || s[1] > table[i].high)
+			return 0;
+		for (size_t k = 2; k < table[i].length; k++)
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+		return table[i].length;
+	}
+	return 0;
+}
+
+/* Whether a valid sequence is better not shown as it is: C1 controls and the line separators. */
+static unsigned int escaped_code(const unsigned char *s, size_t length)
+{
+	if (length == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+		return s[1];
+	if (length == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] & 0xfe) == 0xa8)
+		return 0x2000u | (s[2] & 0x3f);
+	return 0;
+}
+
+/* Adds one character, of the `left` bytes at `s`. Returns how many bytes it was. */
+static size_t add_character(struct audit_line *line, const unsigned char *s, size_t left)
+{
+	char escape[8];
+
+	if (*s == '"' || *s == '\\') {
+		escape[0] = '\\';
+		escape[1] = (char)*s;
+		add(line, escape, 2);
+		return 1;
+	}
+	if (*s >= 0x20 && *s < 0x7f) {
+		add(line, (const char *)s, 1);
+		return 1;
+	}
+	unsigned int code = *s < 0x80 ? *s : 0xdc00u + *s;
+	size_t length = *s < 0x80 ? 1 : utf8_length(s, left);
+	if (length > 1)
+		code = escaped_code(s, length);
+	if (length > 1 && code == 0) {
+		add(line, (const char *)s, length);
+		return length;
+	}
+	snprintf(escape, sizeof(escape), "\\u%04x", code);
+	add(line, escape, 6);
+	return length ? length : 1;
+}
+
+/* Adds `,"name":`, or without the comma for the first. 0 if there is no room for it and a value. */
+static int add_name(struct audit_line *line, const char *name, size_t value_size)
+{
+	size_t length = strlen(name);
+
+	if (room(line) < length + 4 + value_size)
+		return 0;
+	if (line->used > 1)
+		add(line, ",", 1);
+	add(line, "\"", 1);
+	add(line, name, length);
+	add(line, "\":", 2);
+	return 1;
+}
+
+void audit_bytes(struct audit_line *line, const char *name, const char *value, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)value;
+
+	if (!value || length > sizeof(line->bytes) / 6 || !add_name(line, name, 6 * length + 2))
+		return;
+	add(line, "\"", 1);
+	for (size_t at = 0; at < length;)
+		at += add_character(line, bytes + at, length - at);
+	add(line, "\"", 1);
+}
+
+void audit_string(struct audit_line *line, const char *name, const char *value)
+{
+	if (value)
+		audit_bytes(line, name, value, strlen(value));
+}
+
+void audit_number(struct audit_line *line, const char *name, int64_t value)
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+
+	if (add_name(line, name, (size_t)length))
+		add(line, digits, (size_t)length);
+}
+
+void audit_errno(struct audit_line *line, int error)
+{
+	const char *name = strerrorname_np(error);
+
+	if (name)
+		audit_string(line, "errno", name);
+	else
+		audit_number(line, "errno", error);
+}
+
+void audit_begin(struct audit_line *line, int descriptor, const char *event)
+{
+	struct timespec now;
+	struct tm parts;
+	char date[24], stamp[48];
+
+	line->descriptor = descriptor;
+	line->used = 0;
+	add(line, "{", 1);
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(stamp, sizeof(stamp), "%s.%06ldZ", date, now.tv_nsec / 1000);
+	audit_string(line, "time", stamp);
+	audit_string(line, "event", event);
+}
+
+void audit_end(struct audit_line *line)
+{
+	int saved = errno;
+	ssize_t written;
+
+	line->bytes[line->used++] = '}';
+	line->bytes[line->used++] = '\n';
+	do
+		written = write(line->descriptor, line->bytes, line->used);
+	while (written < 0 && errno == EINTR);
+	errno = saved;
+}

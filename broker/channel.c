@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* What goes over the socket before the text: the message without its descriptor. */
+#define HEADER offsetof(struct channel_message, text)
+
+int channel_pair(int channel[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+		return -errno;
+	if (fcntl(channel[0], F_SETFL, O_NONBLOCK) < 0) {
+		int error = -errno;
+		close(channel[0]);
+		close(channel[1]);
+		return error;
+	}
+	return 0;
+}
+
+int channel_send(int channel, const struct channel_message *message)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec part = {
+		.iov_base = (void *)(uintptr_t)message,
+		.iov_len = HEADER + strnlen(message->text, CHANNEL_TEXT_MAX),
+	};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (message->descriptor >= 0) {
+		header.msg_control = control;
+		header.msg_controllen = sizeof(control);
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(rights), &message->descriptor, sizeof(int));
+	}
+	while (sendmsg(channel, &header, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* Takes the first descriptor of `header` and closes any further one. Returns how many there were.
+ */
+static unsigned int take_descriptors(struct msghdr *header, int *first)
+{
+	unsigned int count = 0;
+
+	*first = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + CMSG_LEN(sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+			int descriptor;
+			memcpy(&descriptor, CMSG_DATA(c) + at, sizeof(int));
+			if (count++ == 0)
+				*first = descriptor;
+			else
+				close(descriptor);
+		}
+	}
+	return count;
+}
+
+int channel_receive(int channel, struct channel_message *message)
+{
+	/* Room for two, so that a second descriptor is seen and refused rather than truncated away.
+	 */
+	union {
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = {.iov_base = message, .iov_len = HEADER + CHANNEL_TEXT_MAX};
+	struct msghdr header = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t length;
+
+	do
+		length = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (length == 0)
+		return 0;
+	unsigned int count = take_descriptors(&header, &message->descriptor);
+	if ((size_t)length < HEADER || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || count > 1) {
+		if (message->descriptor >= 0)
+			close(message->descriptor);
+		message->descriptor = -1;
+		return -EBADMSG;
+	}
+	message->text[(size_t)length - HEADER] = '\0';
+	return 1;
+}

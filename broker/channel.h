@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * channel.h: the messages between the supervisor and a worker, over a SOCK_SEQPACKET socketpair.
+ *
+ * Each message is one fixed header, at most one text and at most one descriptor. What may be said
+ *when:
+ *
+ *	supervisor, at once	START (when the daemon started, and the socket of settle.h)
+ *	worker, loading		VIEW (index, attributes, path)	-> VIEW (index, error or a
+ *descriptor) worker, confined	READY (a summary)		-> LISTENER (address, descriptor),
+ *each supervisor, any time	STOP				-> the worker ends with status 0
+ *
+ * VIEW is heard only before READY: the worker has then read the policy and not one byte from a
+ *client. From READY on the supervisor takes a message of that kind as proof that the worker is not
+ *itself.
+ */
+#ifndef BROKER_CHANNEL_H
+#define BROKER_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum channel_type {
+	CHANNEL_START = 1,
+	CHANNEL_VIEW,
+	CHANNEL_READY,
+	CHANNEL_LISTENER,
+	CHANNEL_STOP,
+	/* On the second socket: settle.h. */
+	CHANNEL_EXE,
+	CHANNEL_IDENTIFY,
+};
+
+/* Bytes of text, without the NUL that the receiver adds. */
+#define CHANNEL_TEXT_MAX 4095
+
+struct channel_message {
+	uint32_t type;	     /* enum channel_type */
+	uint32_t index;	     /* which view or listener is meant */
+	uint32_t attributes; /* of a view: enum view_attribute */
+	int32_t error;	     /* 0 or a positive errno, in an answer */
+	char text[CHANNEL_TEXT_MAX + 1];
+	int descriptor; /* -1 where none; a received one belongs to the receiver */
+};
+
+/*
+ * Makes the pair, close-on-exec: [0] for the supervisor, which never waits for a worker, [1] for the
+ * worker, which may wait for the supervisor. 0 or a negative errno.
+ */
+int channel_pair(int channel[2]);
+
+/*
+ * Sends one message; `descriptor` stays the caller's. 0 or a negative errno; at the supervisor's end
+ * -EAGAIN where the worker does not read what it is told.
+ */
+int channel_send(int channel, const struct channel_message *message);
+
+/*
+ * Receives one message. 1: there was one. 0: the other side is gone. A negative errno: -EAGAIN
+ * where the channel does not block and nothing is there; -EBADMSG for a message that is none of the
+ * above (its descriptors are closed).
+ */
+int channel_receive(int channel, struct channel_message *message);
+
+#endif

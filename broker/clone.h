@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clone.h: makes one view, for the supervisor. The only place that calls the mount system calls on
+ * the directories of the policy.
+ *
+ * A descriptor carries more than its access mode: whoever holds a read-only one may reopen it
+ * through /proc/self/fd with whatever the file's own mode allows, and a directory's holder may walk
+ * on from it. What stops this is the mount that the file was opened through. So each directory is
+ * cloned into a mount of its own with the attributes of the grant, and the clone is then dissolved:
+ * its root is opened with O_PATH and the descriptor that open_tree(2) gave is closed. From then on
+ * it belongs to no mount namespace, and nobody can change its attributes, mount it or clone it
+ * again, even as root of a user namespace; opening beneath its root goes on working. While any copy
+ * of the first descriptor lives, all of that is possible: so nothing here may fork, and a view that
+ * fails the test of it is not used.
+ */
+#ifndef BROKER_CLONE_H
+#define BROKER_CLONE_H
+
+#include <stdint.h>
+
+/*
+ * Makes the view of the directory `path` (canonical; no component may be a symbolic link) with
+ * `attributes` (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or
+ * a negative errno: -ENOENT, -ENOTDIR, -ELOOP (a symbolic link), -EPERM (no CAP_SYS_ADMIN), -ENOSYS
+ * (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could still be changed after it was
+ * dissolved).
+ */
+int clone_directory(const char *path, uint32_t attributes);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * confine.h: what a worker gives up, in this order, after it has loaded and before it hears from a
+ * client.
+ *
+ * Each step returns 0 or a negative errno; a worker for which one fails must not go on.
+ */
+#ifndef BROKER_CONFINE_H
+#define BROKER_CONFINE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Leaves the file system: the root and the working directory become an empty, read-only tmpfs that
+ * is mounted nowhere. Nothing lies beneath it and nothing above it. Takes CAP_SYS_ADMIN and
+ * CAP_SYS_CHROOT.
+ */
+int confine_root(void);
+
+/*
+ * Becomes the user `uid` and the group `gid` for good, without supplementary groups, with just the
+ * capabilities `capabilities` (bits by number, capabilities(7)) and no way to gain any: none in the
+ * bounding set, no_new_privs, not dumpable.
+ *
+ * A worker of uid 0 would own and thereby write root's files without any capability: 0 is -EINVAL.
+ */
+int confine_user(uid_t uid, gid_t gid, uint64_t capabilities);
+
+/* For a process that was started without privileges: no_new_privs and not dumpable. */
+int confine_unprivileged(void);
+
+/* The capabilities that using `rights` (enum policy_right) on other people's files takes. */
+uint64_t confine_capabilities(uint32_t rights);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fdbrokerd: reads the command line and becomes the supervisor, or a worker that the supervisor
+ * executed.
+ */
+#include "options.h"
+#include "supervisor.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The descriptor to write the record to, or -1 with one line on standard error. */
+static int open_log(const char *path)
+{
+	if (!path)
+		return STDERR_FILENO;
+	int log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (log < 0)
+		fprintf(stderr, "fdbrokerd: --log %s: %s (%s)\n", path, strerror(errno),
+			strerrorname_np(errno));
+	return log;
+}
+
+/* A descriptor 0, 1 or 2 that is closed would become one of ours, and be written to as standard
+ * error. */
+static int open_standard_descriptors(void)
+{
+	int file;
+
+	do {
+		file = open("/dev/null", O_RDWR);
+		if (file < 0)
+			return -1;
+	} while (file <= STDERR_FILENO);
+	close(file);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct rlimit files;
+	int status, log;
+
+	if (open_standard_descriptors() < 0)
+		return 1;
+	status = options_read(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	signal(SIGPIPE, SIG_IGN);
+	/* Each view and each connection is a descriptor. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	log = open_log(options.log);
+	if (log < 0)
+		return 1;
+	if (options.worker >= 0)
+		return worker_run(&options, log);
+	return supervisor_run(&options, argc, argv, log);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "operations.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the record -------------------------------------------------------------------------------
+ */
+
+static void record_begin(
+	struct operations *operations, const struct peer *peer, const char *verdict)
+{
+	struct audit_line *line = operations->line;
+
+	audit_begin(line, operations->log, "request");
+	audit_string(line, "verdict", verdict);
+	if (policy_caller_subjects(peer->caller))
+		audit_string(line, "subject", policy_caller_subject(peer->caller, 0));
+	audit_number(line, "uid", peer->uid);
+	audit_number(line, "gid", peer->gid);
+	audit_number(line, "pid", peer->pid);
+	audit_string(line, "via", peer->via);
+}
+
+/* "read,write" */
+static void record_rights(struct audit_line *line, uint32_t rights)
+{
+	char names[160] = "";
+	size_t used = 0;
+
+	for (uint32_t right = 1; right && right <= rights; right <<= 1)
+		if (rights & right)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+				used ? "," : "", policy_right_name(right));
+	audit_string(line, "right", names);
+}
+
+static const char *reason_text(const struct policy_decision *decision)
+{
+	switch (decision->reason) {
+	case POLICY_ALLOWED:
+		return NULL;
+	case POLICY_NO_SUBJECT:
+		return "no subject of the policy is this caller";
+	case POLICY_NO_RULE:
+		return "no rule allows it";
+	case POLICY_DENY_RULE:
+		return "a rule denies it";
+	case POLICY_OWNERS_DIFFER:
+		return "the rules that allow it disagree about the owner";
+	case POLICY_TOO_COMPLEX:
+		return "too many wildcards at once";
+	}
+	return NULL;
+}
+
+static void record_outcome(struct operations *operations, const struct peer *peer,
+	const struct request *request, const struct outcome *outcome, int error)
+{
+	struct audit_line *line = operations->line;
+	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
+	const char *reason = outcome->reason;
+
+	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
+	if (decision)
+		record_rights(line, outcome->rights);
+	audit_bytes(line, "path", request->path, request->path_length);
+	if (decision && decision->rule) {
+		char place[4096];
+		snprintf(place, sizeof(place), "%s:%u", decision->rule->file, decision->rule->line);
+		audit_string(line, "rule", place);
+	}
+	if (!reason && decision)
+		reason = reason_text(decision);
+	audit_string(line, "reason", reason);
+	audit_errno(line, error);
+	audit_end(line);
+}
+
+void operations_malformed(
+	struct operations *operations, const struct peer *peer, const char *reason, int error)
+{
+	record_begin(operations, peer, "error");
+	audit_string(operations->line, "reason", reason);
+	audit_errno(operations->line, error);
+	audit_end(operations->line);
+}
+
+/* ---- the operations ---------------------------------------------------------------------------
+ */
+
+/* Each returns 0, or a negative errno and then nothing else in `reply`. */
+
+static int run_open(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	struct outcome outcome;
+	int file = resolve_open(&operations->resolver, peer->caller, peer->uid, peer->gid,
+		request->path, request->path_length, request->flags, request->mode, &outcome);
+
+	if (file >= 0) {
+		reply->descriptor = file;
+		return 0;
+	}
+	if (outcome.verdict == VERDICT_DENY)
+		operations->denials++;
+	/* A file that is not there is the caller's business; a denial, and a request that no
+	 * correct program makes, are the administrator's. */
+	if (outcome.verdict == VERDICT_DENY || outcome.reason)
+		record_outcome(operations, peer, request, &outcome, -file);
+	return file;
+}
+
+static int run_status(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	struct policy_summary summary;
+
+	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
+		operations->denials++;
+		operations_malformed(
+			operations, peer, "status is for root and the daemon's user", EACCES);
+		return -EACCES;
+	}
+	if (request->path_length || request->flags || request->mode)
+		return -EINVAL;
+	policy_summarize(operations->resolver.policy, &summary);
+	int length = snprintf(operations->status, sizeof(operations->status),
+		"version %s\n"
+		"policy %s\n"
+		"pid %d\n"
+		"started %s\n"
+		"loaded %s\n"
+		"subjects %zu\n"
+		"rules %zu\n"
+		"connections %zu\n"
+		"requests %llu\n"
+		"denials %llu\n",
+		FDBROKER_VERSION, operations->policy_path, (int)getppid(), operations->started,
+		operations->loaded, summary.subjects, summary.rules, operations->connections,
+		(unsigned long long)operations->requests, (unsigned long long)operations->denials);
+	reply->data = operations->status;
+	reply->data_length = (size_t)length;
+	return 0;
+}
+
+static const struct {
+	uint16_t operation;
+	int (*run)(struct operations *operations, const struct peer *peer,
+		const struct request *request, struct reply *reply);
+} table[] = {
+	{FDBROKER_OPEN, run_open},
+	{FDBROKER_STATUS, run_status},
+};
+
+void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+	const struct request *request, struct reply *reply)
+{
+	int error = -EOPNOTSUPP;
+
+	*reply = (struct reply){.descriptor = -1};
+	operations->requests++;
+	if (stranger) {
+		operations->denials++;
+		operations_malformed(
+			operations, peer, "the sender is not who connected (see delegate)", EACCES);
+		reply->error = EACCES;
+		return;
+	}
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].operation == request->operation)
+			error = table[i].run(operations, peer, request, reply);
+	reply->error = (uint32_t)-error;
+}

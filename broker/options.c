@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include "fdbroker-protocol.h"
+#include "listen.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_WORKER = 256, OPTION_HELP, OPTION_VERSION };
+
+static const struct option long_options[] = {
+	{"policy", required_argument, NULL, 'p'},
+	{"listen", required_argument, NULL, 'l'},
+	{"mode", required_argument, NULL, 'm'},
+	{"group", required_argument, NULL, 'g'},
+	{"user", required_argument, NULL, 'u'},
+	{"log", required_argument, NULL, 'o'},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	/* The supervisor's own, for the worker it executes. */
+	{"worker", required_argument, NULL, OPTION_WORKER},
+	{NULL, 0, NULL, 0},
+};
+
+static void print_help(void)
+{
+	printf("Usage: fdbrokerd [OPTION]...\n"
+	       "Open files for sandboxed programs, as a policy says, and hand them the descriptors.\n"
+	       "\n"
+	       "  --policy FILE     who may have what (default: %s)\n"
+	       "  --listen ADDRESS  @NAME (abstract) or /PATH; may be given up to %d times\n"
+	       "                    (default: %s and %s)\n"
+	       "  --mode OCTAL      mode of pathname sockets (default: %04o)\n"
+	       "  --group NAME|GID  group of pathname sockets\n"
+	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
+	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --help, --version\n"
+	       "\n"
+	       "Runs in the foreground. SIGTERM ends it. The record is one line of JSON an event.\n"
+	       "Exit status: 0 ended, 1 the policy or a resource is at fault, 2 the command line.\n"
+	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
+		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
+		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT);
+}
+
+/* A whole number of `base` up to `most`. */
+static bool read_number(const char *text, int base, unsigned long most, unsigned long *number)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, base);
+	return !errno && !*end && *number <= most;
+}
+
+static int find_group(const char *name, gid_t *gid)
+{
+	unsigned long number;
+	const struct group *group;
+
+	if (read_number(name, 10, UINT_MAX - 1, &number)) {
+		*gid = (gid_t)number;
+		return -1;
+	}
+	group = getgrnam(name);
+	if (!group) {
+		fprintf(stderr, "fdbrokerd: --group %s: there is no such group\n", name);
+		return 1;
+	}
+	*gid = group->gr_gid;
+	return -1;
+}
+
+/* Whom the worker becomes. A number needs no entry in the user data base: its group is the same
+ * one. */
+static int find_user(const char *name, struct options *options)
+{
+	unsigned long number;
+	const struct passwd *user;
+
+	if (read_number(name, 10, UINT_MAX - 1, &number)) {
+		options->uid = (uid_t)number;
+		user = getpwuid(options->uid);
+		options->gid = user ? user->pw_gid : (gid_t)number;
+	} else {
+		user = getpwnam(name);
+		if (!user) {
+			fprintf(stderr,
+				"fdbrokerd: there is no user %s for the worker to run as: create it "
+				"(useradd --system --no-create-home %s) or name another with --user\n",
+				name, name);
+			return 1;
+		}
+		options->uid = user->pw_uid;
+		options->gid = user->pw_gid;
+	}
+	if (options->uid == 0) {
+		fprintf(stderr,
+			"fdbrokerd: --user %s: the worker must not be root; name a user of its own\n",
+			name);
+		return 2;
+	}
+	return -1;
+}
+
+static int add_address(const char *address, struct options *options)
+{
+	const char *wrong = listen_check(address);
+
+	if (!wrong && options->address_count == OPTIONS_ADDRESSES_MAX)
+		wrong = "too many addresses";
+	for (unsigned int i = 0; !wrong && i < options->address_count; i++)
+		if (strcmp(options->addresses[i], address) == 0)
+			wrong = "the address is given twice";
+	if (wrong) {
+		fprintf(stderr, "fdbrokerd: --listen %s: %s\n", address, wrong);
+		return 2;
+	}
+	options->addresses[options->address_count++] = address;
+	return -1;
+}
+
+static int usage_error(const char *what, const char *wrong)
+{
+	fprintf(stderr, "fdbrokerd: %s: %s; see fdbrokerd --help\n", what, wrong);
+	return 2;
+}
+
+static int read_option(int option, const char **user, struct options *options)
+{
+	unsigned long number;
+
+	switch (option) {
+	case 'p':
+		options->policy = optarg;
+		return -1;
+	case 'l':
+		return add_address(optarg, options);
+	case 'm':
+		if (!read_number(optarg, 8, 0777, &number))
+			return usage_error(optarg, "--mode takes an octal number up to 0777");
+		options->mode = (mode_t)number;
+		return -1;
+	case 'g':
+		return find_group(optarg, &options->group);
+	case 'u':
+		*user = optarg;
+		return -1;
+	case 'o':
+		options->log = optarg;
+		return -1;
+	case OPTION_WORKER:
+		if (!read_number(optarg, 10, INT_MAX, &number))
+			return usage_error(optarg, "--worker takes a descriptor");
+		options->worker = (int)number;
+		return -1;
+	case OPTION_HELP:
+		print_help();
+		return 0;
+	case OPTION_VERSION:
+		printf("fdbrokerd %s\n", FDBROKER_VERSION);
+		return 0;
+	}
+	return 2;
+}
+
+int options_read(int argc, char **argv, struct options *options)
+{
+	const char *user = NULL;
+	int option, status;
+
+	*options = (struct options){
+		.policy = OPTIONS_POLICY_DEFAULT,
+		.mode = LISTEN_MODE_DEFAULT,
+		.group = LISTEN_GROUP_KEEP,
+		.worker = -1,
+		.switch_user = geteuid() == 0,
+	};
+	opterr = 0;
+	/* The leading ':' tells a missing argument from an unknown option. */
+	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (option == ':')
+			return usage_error(argv[optind - 1], "the option needs an argument");
+		if (option == '?')
+			return usage_error(argv[optind - 1], "unknown option");
+		status = read_option(option, &user, options);
+		if (status >= 0)
+			return status;
+	}
+	if (optind < argc)
+		return usage_error(argv[optind], "unexpected argument");
+	if (options->address_count == 0) {
+		options->addresses_default = true;
+		options->addresses[options->address_count++] = FDBROKER_DEFAULT_ABSTRACT;
+		options->addresses[options->address_count++] = FDBROKER_DEFAULT_PATHNAME;
+	}
+	if (options->switch_user)
+		return find_user(user ? user : OPTIONS_USER_DEFAULT, options);
+	if (user)
+		return usage_error("--user", "only root can run the worker as somebody else");
+	return -1;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h: the command line of fdbrokerd. Supervisor and worker read the same one.
+ */
+#ifndef BROKER_OPTIONS_H
+#define BROKER_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define OPTIONS_POLICY_DEFAULT "/etc/fdbroker/policy"
+#define OPTIONS_USER_DEFAULT   "fdbroker"
+#define OPTIONS_ADDRESSES_MAX  16
+
+struct options {
+	const char *policy;
+	const char *addresses[OPTIONS_ADDRESSES_MAX];
+	unsigned int address_count;
+	bool addresses_default; /* none was given */
+	mode_t mode;		/* of pathname sockets */
+	gid_t group;		/* LISTEN_GROUP_KEEP */
+	const char *log;	/* NULL: standard error */
+	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
+	gid_t gid;
+	bool switch_user; /* started as root: the worker becomes somebody else */
+	int worker;	  /* -1; or the channel's descriptor, where this process is a worker */
+};
+
+/*
+ * Reads the command line. Returns -1 to go on, else the exit status: after --help and --version 0,
+ * after a mistake 2 or, where a user or a group does not exist, 1; then one line on standard error
+ * says so.
+ */
+int options_read(int argc, char **argv, struct options *options);
+
+#endif

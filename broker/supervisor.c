@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor.h"
+
+#include "audit.h"
+#include "channel.h"
+#include "clone.h"
+#include "fdbroker-protocol.h"
+#include "listen.h"
+#include "settle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ms. After a worker that died before it was ready the next one waits, twice as long each time. */
+#define BACKOFF_FIRST 100
+#define BACKOFF_MOST  10000
+/* ms that a worker has to end when it is told to; then it is killed, and not waited for. */
+#define STOP_TIME 500
+
+struct supervisor {
+	const struct options *options;
+	int argc;
+	char **argv;
+	char program[PATH_MAX]; /* what the worker executes: this program, by its name */
+	int log, signals;
+	struct listener listeners[OPTIONS_ADDRESSES_MAX];
+	bool listening;
+	char started[24];
+
+	pid_t worker;  /* 0 where there is none */
+	int channel;   /* to it; -1 where there is none */
+	int questions; /* likewise: what it asks about clients (settle.h) */
+	struct settle_exes exes;
+	bool ready;  /* it is confined and serves */
+	bool served; /* some worker was ready once */
+	int backoff;
+	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
+		      */
+
+	bool stopping;
+	int status; /* to exit with */
+	struct audit_line line;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void say(const char *what, int error)
+{
+	fprintf(stderr, "fdbrokerd: %s: %s (%s)\n", what, strerror(-error),
+		strerrorname_np(-error));
+}
+
+static void record(struct supervisor *supervisor, const char *event)
+{
+	struct audit_line *line = &supervisor->line;
+
+	audit_begin(line, supervisor->log, event);
+	audit_string(line, "version", FDBROKER_VERSION);
+	audit_number(line, "pid", getpid());
+	audit_string(line, "policy", supervisor->options->policy);
+	audit_end(line);
+}
+
+/* ---- the worker -------------------------------------------------------------------------------
+ */
+
+/* In the child. Signals stay blocked: a worker is told what to do by its channel. */
+static void execute_worker(struct supervisor *supervisor, int channel)
+{
+	char descriptor[16], worker_option[] = "--worker";
+	char **argv = calloc((size_t)supervisor->argc + 3, sizeof(*argv));
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (!argv || fcntl(channel, F_SETFD, 0) < 0)
+		_exit(1);
+	snprintf(descriptor, sizeof(descriptor), "%d", channel);
+	argv[0] = supervisor->argv[0];
+	argv[1] = worker_option;
+	argv[2] = descriptor;
+	for (int i = 1; i < supervisor->argc; i++)
+		argv[i + 2] = supervisor->argv[i];
+	execv(supervisor->program, argv);
+	say("executing the worker", -errno);
+	_exit(1);
+}
+
+static void close_channels(struct supervisor *supervisor)
+{
+	if (supervisor->channel >= 0)
+		close(supervisor->channel);
+	if (supervisor->questions >= 0)
+		close(supervisor->questions);
+	supervisor->channel = supervisor->questions = -1;
+}
+
+/* Makes both sockets and gives the worker's end of the second away over the first. The worker's end of the
+ * first, or a negative errno. */
+static int open_channels(struct supervisor *supervisor)
+{
+	struct channel_message message = {.type = CHANNEL_START};
+	int channel[2], questions[2];
+	int error = channel_pair(channel);
+
+	if (error)
+		return error;
+	error = channel_pair(questions);
+	if (error) {
+		close(channel[0]);
+		close(channel[1]);
+		return error;
+	}
+	supervisor->channel = channel[0];
+	supervisor->questions = questions[0];
+	message.descriptor = questions[1];
+	strcpy(message.text, supervisor->started);
+	error = channel_send(supervisor->channel, &message);
+	close(questions[1]);
+	if (error) {
+		close_channels(supervisor);
+		close(channel[1]);
+	}
+	return error ? error : channel[1];
+}
+
+static int start_worker(struct supervisor *supervisor)
+{
+	int channel = open_channels(supervisor), error = 0;
+
+	supervisor->due = 0;
+	supervisor->ready = false;
+	if (channel < 0)
+		return channel;
+	settle_forget(&supervisor->exes);
+	supervisor->worker = fork();
+	if (supervisor->worker == 0)
+		execute_worker(supervisor, channel);
+	if (supervisor->worker < 0) {
+		error = -errno;
+		supervisor->worker = 0;
+		close_channels(supervisor);
+	}
+	close(channel);
+	return error;
+}
+
+static void schedule_worker(struct supervisor *supervisor)
+{
+	supervisor->due = now_ms() + supervisor->backoff;
+	supervisor->backoff *= 2;
+	if (supervisor->backoff > BACKOFF_MOST)
+		supervisor->backoff = BACKOFF_MOST;
+}
+
+static void forget_worker(struct supervisor *supervisor)
+{
+	close_channels(supervisor);
+	supervisor->worker = 0;
+}
+
+/* It is gone, or it says what a worker does not say. */
+static void give_up_worker(struct supervisor *supervisor)
+{
+	kill(supervisor->worker, SIGKILL);
+	close_channels(supervisor);
+}
+
+static void begin_stop(struct supervisor *supervisor, int status)
+{
+	struct channel_message message = {.type = CHANNEL_STOP, .descriptor = -1};
+
+	if (supervisor->stopping)
+		return;
+	supervisor->stopping = true;
+	supervisor->status = status;
+	supervisor->due = now_ms() + STOP_TIME;
+	if (supervisor->worker && supervisor->ready)
+		channel_send(supervisor->channel, &message);
+	else if (supervisor->worker)
+		kill(supervisor->worker, SIGKILL);
+}
+
+static void record_death(struct supervisor *supervisor, int status)
+{
+	struct audit_line *line = &supervisor->line;
+
+	audit_begin(line, supervisor->log, "worker");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "pid", supervisor->worker);
+	audit_string(line, "reason",
+		supervisor->ready
+			? "the worker died and is started again"
+			: "the worker died before it was ready and is started again later");
+	if (WIFSIGNALED(status))
+		audit_string(line, "signal", sigabbrev_np(WTERMSIG(status)));
+	else
+		audit_number(line, "status", WEXITSTATUS(status));
+	audit_end(line);
+}
+
+static void worker_ended(struct supervisor *supervisor, int status)
+{
+	if (!supervisor->stopping && !supervisor->served && WIFEXITED(status)) {
+		/* It has said why: nothing that trying again would mend. */
+		begin_stop(supervisor, 1);
+	} else if (!supervisor->stopping) {
+		record_death(supervisor, status);
+		if (supervisor->ready)
+			supervisor->due = now_ms();
+		else
+			schedule_worker(supervisor);
+	}
+	forget_worker(supervisor);
+}
+
+static void reap(struct supervisor *supervisor)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == supervisor->worker)
+			worker_ended(supervisor, status);
+}
+
+/* ---- listening --------------------------------------------------------------------------------
+ */
+
+static const char *listen_advice(int error, bool pathname)
+{
+	switch (-error) {
+	case EADDRINUSE:
+		return pathname ? ": somebody answers there, or it is no socket"
+				: ": another process has taken the name";
+	case ENOENT:
+		return ": create its directory first";
+	}
+	return "";
+}
+
+static int open_listeners(struct supervisor *supervisor)
+{
+	const struct options *options = supervisor->options;
+
+	/* A service manager would make it; whoever names another path makes it himself. */
+	if (options->addresses_default && mkdir("/run/fdbroker", 0755) < 0 && errno != EEXIST)
+		say("creating /run/fdbroker", -errno);
+	for (unsigned int i = 0; i < options->address_count; i++) {
+		struct listener *listener = &supervisor->listeners[i];
+		int error = listen_open(listener, options->mode, options->group);
+		if (!error)
+			continue;
+		fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
+			strerror(-error), strerrorname_np(-error),
+			listen_advice(error, listener->address[0] == '/'));
+		return error;
+	}
+	supervisor->listening = true;
+	return 0;
+}
+
+static int give_listeners(struct supervisor *supervisor)
+{
+	for (unsigned int i = 0; i < supervisor->options->address_count; i++) {
+		const struct listener *listener = &supervisor->listeners[i];
+		struct channel_message message = {
+			.type = CHANNEL_LISTENER,
+			.index = i,
+			.descriptor = listener->socket,
+		};
+		snprintf(message.text, sizeof(message.text), "%s", listener->address);
+		int error = channel_send(supervisor->channel, &message);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static void record_ready(struct supervisor *supervisor, const char *summary)
+{
+	struct audit_line *line = &supervisor->line;
+	char addresses[OPTIONS_ADDRESSES_MAX * 110] = "";
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
+		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s%s",
+			i ? " " : "", supervisor->listeners[i].address);
+	audit_begin(line, supervisor->log, "ready");
+	audit_string(line, "version", FDBROKER_VERSION);
+	audit_number(line, "pid", getpid());
+	audit_number(line, "worker", supervisor->worker);
+	audit_string(line, "policy", supervisor->options->policy);
+	audit_string(line, "summary", summary);
+	audit_string(line, "listen", addresses);
+	audit_end(line);
+}
+
+static void worker_ready(struct supervisor *supervisor, const char *summary)
+{
+
+	if (!supervisor->listening && open_listeners(supervisor)) {
+		begin_stop(supervisor, 1);
+		return;
+	}
+	supervisor->ready = true;
+	supervisor->served = true;
+	supervisor->backoff = BACKOFF_FIRST;
+	if (give_listeners(supervisor)) {
+		give_up_worker(supervisor);
+		return;
+	}
+	record_ready(supervisor, summary);
+}
+
+/* ---- what happens -----------------------------------------------------------------------------
+ */
+
+static void make_view(struct supervisor *supervisor, struct channel_message *message)
+{
+	int view = clone_directory(message->text, message->attributes);
+
+	message->error = view < 0 ? -view : 0;
+	message->descriptor = view < 0 ? -1 : view;
+	message->text[0] = '\0';
+	int error = channel_send(supervisor->channel, message);
+	if (view >= 0)
+		close(view);
+	if (error)
+		give_up_worker(supervisor);
+}
+
+static void hear_worker(struct supervisor *supervisor)
+{
+	struct channel_message message = {.descriptor = -1};
+	int got = channel_receive(supervisor->channel, &message);
+
+	if (got == 1 && message.descriptor < 0 && !supervisor->ready) {
+		if (message.type == CHANNEL_VIEW) {
+			make_view(supervisor, &message);
+			return;
+		}
+		if (message.type == CHANNEL_READY) {
+			worker_ready(supervisor, message.text);
+			return;
+		}
+	}
+	if (message.descriptor >= 0)
+		close(message.descriptor);
+	give_up_worker(supervisor);
+}
+
+static void hear_questions(struct supervisor *supervisor)
+{
+	/* All that the worker said before READY, but never for ever. */
+	for (int i = 0; i < 2 * SETTLE_EXES_MAX; i++) {
+		int got =
+			settle_answer(supervisor->questions, !supervisor->ready, &supervisor->exes);
+		if (got < 0)
+			give_up_worker(supervisor);
+		if (got <= 0)
+			return;
+	}
+}
+
+static void hear_signal(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	if (read(supervisor->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(supervisor);
+	else if (info.ssi_signo != SIGHUP)
+		begin_stop(supervisor, 0);
+}
+
+/* Returns in how many ms to come back, -1 for never. */
+static int keep_time(struct supervisor *supervisor)
+{
+	int64_t now = now_ms();
+
+	if (!supervisor->due)
+		return -1;
+	if (supervisor->due > now)
+		return (int)(supervisor->due - now);
+	if (!supervisor->stopping) {
+		int error = start_worker(supervisor);
+		if (error) {
+			say("starting a worker", error);
+			schedule_worker(supervisor);
+		}
+	} else if (supervisor->worker) {
+		/* A task that hangs in the kernel survives SIGKILL for as long as it pleases. */
+		kill(supervisor->worker, SIGKILL);
+		forget_worker(supervisor);
+	}
+	return 0;
+}
+
+static void run(struct supervisor *supervisor)
+{
+	while (!supervisor->stopping || supervisor->worker) {
+		int wait = keep_time(supervisor);
+		struct pollfd sources[] = {
+			{.fd = supervisor->signals, .events = POLLIN},
+			{.fd = supervisor->channel, .events = POLLIN},
+			{.fd = supervisor->questions, .events = POLLIN},
+		};
+		if (poll(sources, 3, wait) < 0)
+			continue;
+		/* First what must be known before READY, which comes on the other socket. */
+		if (sources[2].revents && supervisor->questions >= 0)
+			hear_questions(supervisor);
+		if (sources[1].revents && supervisor->channel >= 0)
+			hear_worker(supervisor);
+		if (sources[0].revents)
+			hear_signal(supervisor);
+	}
+}
+
+/* ---- the life ---------------------------------------------------------------------------------
+ */
+
+static int prepare(struct supervisor *supervisor)
+{
+	time_t now = time(NULL);
+	struct tm parts;
+	sigset_t signals;
+	ssize_t length = readlink("/proc/self/exe", supervisor->program, PATH_MAX - 1);
+
+	if (length < 0)
+		return -errno;
+	gmtime_r(&now, &parts);
+	strftime(supervisor->started, sizeof(supervisor->started), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
+		supervisor->listeners[i] = (struct listener){
+			.address = supervisor->options->addresses[i],
+			.socket = -1,
+		};
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return -errno;
+	supervisor->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	return supervisor->signals < 0 ? -errno : 0;
+}
+
+int supervisor_run(const struct options *options, int argc, char **argv, int log)
+{
+	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+	int error = supervisor ? 0 : -ENOMEM, status = 1;
+
+	if (!error) {
+		supervisor->options = options;
+		supervisor->argc = argc;
+		supervisor->argv = argv;
+		supervisor->log = log;
+		supervisor->channel = supervisor->questions = -1;
+		supervisor->backoff = BACKOFF_FIRST;
+		error = prepare(supervisor);
+	}
+	if (!error) {
+		record(supervisor, "start");
+		error = start_worker(supervisor);
+	}
+	if (error) {
+		say("starting", error);
+	} else {
+		run(supervisor);
+		for (unsigned int i = 0; i < options->address_count; i++)
+			listen_close(&supervisor->listeners[i]);
+		record(supervisor, "stop");
+		close(supervisor->signals);
+		settle_forget(&supervisor->exes);
+		status = supervisor->status;
+	}
+	free(supervisor);
+	return status;
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "audit.h"
+#include "channel.h"
+#include "confine.h"
+#include "connection.h"
+#include "diagnostic.h"
+#include "listen.h"
+#include "operations.h"
+#include "policy.h"
+#include "settle.h"
+#include "system.h"
+#include "views.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ms. A connection that matches no subject has nothing to wait for here. */
+#define STRANGER_IDLE 2000
+/* ms without accepting when there is no room for another connection. */
+#define ACCEPT_PAUSE 100
+/* Connections accepted, and events fetched, before the others get their turn. */
+#define ACCEPT_BURST 16
+#define EVENTS_MAX   64
+
+struct listening {
+	int socket;
+	char address[sizeof(((struct channel_message *)NULL)->text)];
+};
+
+struct worker {
+	const struct options *options;
+	int channel, questions, log, epoll;
+	struct policy *policy;
+	struct policy_scratch *scratch;
+	struct views *views;
+	unsigned int view_count;
+	struct listening *listening[OPTIONS_ADDRESSES_MAX];
+	unsigned int listening_count;
+	bool paused; /* not accepting until `resume` */
+	int64_t resume;
+	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
+	struct operations operations;
+	struct audit_line line;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int fail(const char *what, int error)
+{
+	fprintf(stderr, "fdbrokerd: %s: %s (%s)\n", what, strerror(-error),
+		strerrorname_np(-error));
+	return 1;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------
+ */
+
+static int load_policy(struct worker *worker)
+{
+	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
+	struct policy_environment environment;
+	int error;
+
+	if (!diagnostics)
+		return fail("loading the policy", -ENOMEM);
+	policy_system_environment(&environment);
+	error = policy_load(worker->options->policy, &environment, diagnostics, &worker->policy);
+	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
+		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
+	policy_diagnostics_free(diagnostics);
+	/* An error in it has just been printed, line by line. */
+	if (error == -EINVAL)
+		return 1;
+	if (!error)
+		error = policy_scratch_new(worker->policy, &worker->scratch);
+	return error ? fail("loading the policy", error) : 0;
+}
+
+/* Tells the supervisor which programs the policy names, if telling them apart is possible here. */
+static int name_exes(struct worker *worker)
+{
+	size_t count;
+	const char *const *exes = policy_exes(worker->policy, &count);
+	int error;
+
+	if (!count && !policy_wants_unit(worker->policy))
+		return 0;
+	error = settle_possible();
+	if (error == -ENOPROTOOPT)
+		fprintf(stderr, "fdbrokerd: `exe` and `unit` in a policy take Linux 6.5\n");
+	if (!error)
+		error = settle_name_exes(worker->questions, exes, count);
+	return error ? fail("telling callers apart by their program or unit", error) : 0;
+}
+
+static void record_missing_view(
+	struct worker *worker, const struct policy_directory *directory, int error)
+{
+	char place[CHANNEL_TEXT_MAX];
+
+	snprintf(place, sizeof(place), "%s:%u", directory->file, directory->line);
+	audit_begin(&worker->line, worker->log, "view");
+	audit_string(&worker->line, "verdict", "error");
+	audit_string(&worker->line, "path", directory->path);
+	audit_string(&worker->line, "rule", place);
+	audit_string(&worker->line, "reason",
+		error == -ELOOP
+			? "the directory is reached through a symbolic link: write its real path"
+			: "the directory cannot be opened: nothing beneath it is served");
+	audit_errno(&worker->line, -error);
+	audit_end(&worker->line);
+}
+
+/* Has the supervisor make one view (views_fill). */
+static int make_view(void *context, const struct policy_directory *directory, uint32_t attributes)
+{
+	struct worker *worker = context;
+	struct channel_message message = {
+		.type = CHANNEL_VIEW,
+		.index = worker->view_count++,
+		.attributes = attributes,
+		.descriptor = -1,
+	};
+	int error;
+
+	if (strlen(directory->path) > CHANNEL_TEXT_MAX)
+		return -ENAMETOOLONG;
+	strcpy(message.text, directory->path);
+	error = channel_send(worker->channel, &message);
+	if (!error && (error = channel_receive(worker->channel, &message)) == 0)
+		error = -ECONNRESET;
+	if (error < 0 || message.type != CHANNEL_VIEW) {
+		fail("asking for a view", error < 0 ? error : -EPROTO);
+		return -ECANCELED;
+	}
+	error = -message.error;
+	if (!error && message.descriptor < 0)
+		error = -EMFILE; /* it was lost on the way: no room for it */
+	switch (-error) {
+	case 0:
+		return message.descriptor;
+	case EPERM:
+	case ENOSYS:
+	case ENOTRECOVERABLE:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", directory->path,
+			strerror(-error), strerrorname_np(-error),
+			error == -EPERM	   ? ": start fdbrokerd as root (CAP_SYS_ADMIN)"
+			: error == -ENOSYS ? ": Linux 5.12 is the oldest that can"
+					   : "");
+		return -ECANCELED;
+	}
+	/* Not there, or not a directory: others can be served. */
+	record_missing_view(worker, directory, error);
+	return error;
+}
+
+static int make_views(struct worker *worker)
+{
+	int error = views_fill(worker->policy, make_view, worker, &worker->views);
+
+	if (error == -ECANCELED)
+		return 1; /* said already */
+	return error ? fail("making the views", error) : 0;
+}
+
+/* After this the process owns nothing but descriptors. */
+static int confine(struct worker *worker)
+{
+	const struct options *options = worker->options;
+	struct policy_summary summary;
+	int error = confine_root();
+
+	if (error)
+		return fail("entering an empty root", error);
+	policy_summarize(worker->policy, &summary);
+	error = options->switch_user ? confine_user(options->uid, options->gid,
+					       confine_capabilities(summary.rights))
+				     : confine_unprivileged();
+	if (error == -EINVAL)
+		fprintf(stderr, "fdbrokerd: uid %u is not mapped in this user namespace\n",
+			(unsigned int)options->uid);
+	if (error)
+		return fail("giving up privileges", error);
+	/* Changing the user has cleared it (prctl(2)). A supervisor that died meanwhile has closed
+	 * the channel, which ends the loop. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	umask(0);
+	return 0;
+}
+
+static void format_time(char buffer[24])
+{
+	time_t now = time(NULL);
+	struct tm parts;
+
+	gmtime_r(&now, &parts);
+	strftime(buffer, 24, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+static int prepare(struct worker *worker)
+{
+	const struct options *options = worker->options;
+	struct operations *operations = &worker->operations;
+	struct channel_message message = {.descriptor = -1};
+
+	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START ||
+		message.descriptor < 0) {
+		fprintf(stderr, "fdbrokerd: --worker is for the daemon itself\n");
+		return 1;
+	}
+	snprintf(operations->started, sizeof(operations->started), "%.23s", message.text);
+	operations->daemon_uid = geteuid();
+	worker->questions = message.descriptor;
+	if (load_policy(worker) || name_exes(worker))
+		return 1;
+	if (make_views(worker) || confine(worker))
+		return 1;
+	format_time(operations->loaded);
+	operations->resolver = (struct resolver){
+		.policy = worker->policy,
+		.scratch = worker->scratch,
+		.views = worker->views,
+	};
+	operations->line = &worker->line;
+	operations->log = worker->log;
+	operations->policy_path = options->policy;
+	return 0;
+}
+
+/* ---- serving ----------------------------------------------------------------------------------
+ */
+
+static void list_add(struct connection *head, struct connection *connection)
+{
+	connection->previous = head->previous;
+	connection->next = head;
+	head->previous->next = connection;
+	head->previous = connection;
+}
+
+static void list_remove(struct connection *connection)
+{
+	connection->previous->next = connection->next;
+	connection->next->previous = connection->previous;
+}
+
+/* A stranger that has just been heard of goes to the end of the line of those that wait to be
+ * closed. */
+static void list_stranger(struct worker *worker, struct connection *connection)
+{
+	connection->expires = now_ms() + STRANGER_IDLE;
+	list_add(&worker->strangers, connection);
+}
+
+static void drop(struct worker *worker, struct connection *connection)
+{
+	list_remove(connection);
+	connection_free(connection);
+	worker->operations.connections--;
+}
+
+static int watch(struct worker *worker, int how, int descriptor, void *pointer)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = pointer};
+
+	return epoll_ctl(worker->epoll, how, descriptor, &event) < 0 ? -errno : 0;
+}
+
+static void watch_listening(struct worker *worker, int how)
+{
+	for (unsigned int i = 0; i < worker->listening_count; i++)
+		watch(worker, how, worker->listening[i]->socket, &worker->listening[i]);
+}
+
+/* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
+static void pause_accepting(struct worker *worker, int error)
+{
+	audit_begin(&worker->line, worker->log, "accept");
+	audit_string(&worker->line, "verdict", "error");
+	audit_string(&worker->line, "reason", "no room for another connection");
+	audit_number(&worker->line, "connections", (int64_t)worker->operations.connections);
+	audit_errno(&worker->line, -error);
+	audit_end(&worker->line);
+	watch_listening(worker, EPOLL_CTL_DEL);
+	worker->paused = true;
+	worker->resume = now_ms() + ACCEPT_PAUSE;
+}
+
+static void accept_connections(struct worker *worker, const struct listening *listening)
+{
+	for (int i = 0; i < ACCEPT_BURST && !worker->paused; i++) {
+		struct connection *connection;
+		int socket = accept4(listening->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int error = socket < 0 ? -errno
+				       : connection_new(socket, listening->address, worker->policy,
+						 worker->questions, worker->epoll, &connection);
+		switch (-error) {
+		case 0:
+			break;
+		case EAGAIN:
+			return;
+		case EMFILE:
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+		case ENOSPC: /* epoll's limit per user */
+			pause_accepting(worker, error);
+			return;
+		default: /* that one is gone; the next may not be */
+			continue;
+		}
+		worker->operations.connections++;
+		if (policy_caller_subjects(connection->peer.caller))
+			list_add(&worker->known, connection);
+		else
+			list_stranger(worker, connection);
+	}
+}
+
+/* 0, or -1: the end. */
+static int hear_supervisor(struct worker *worker)
+{
+	struct channel_message message = {.descriptor = -1};
+
+	if (channel_receive(worker->channel, &message) != 1)
+		return -1;
+	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
+		return -1;
+	struct listening *listening = malloc(sizeof(*listening));
+	if (!listening || worker->listening_count == OPTIONS_ADDRESSES_MAX) {
+		free(listening);
+		close(message.descriptor);
+		return -1;
+	}
+	listening->socket = message.descriptor;
+	snprintf(listening->address, sizeof(listening->address), "%s", message.text);
+	worker->listening[worker->listening_count] = listening;
+	return watch(worker, EPOLL_CTL_ADD, listening->socket,
+		&worker->listening[worker->listening_count++]);
+}
+
+static void serve_connection(struct worker *worker, struct connection *connection, uint32_t events)
+{
+	int end = connection_ready(connection, events, worker->epoll, &worker->operations);
+
+	if (end) {
+		drop(worker, connection);
+	} else if (connection->expires) {
+		list_remove(connection);
+		list_stranger(worker, connection);
+	}
+}
+
+/* What is due by the clock. Returns in how many ms to come back, -1 for never. */
+static int keep_time(struct worker *worker)
+{
+	struct connection *stranger = worker->strangers.next;
+	int64_t due = -1;
+
+	if (stranger == &worker->strangers && !worker->paused)
+		return -1;
+	int64_t now = now_ms();
+	if (worker->paused && worker->resume <= now) {
+		worker->paused = false;
+		watch_listening(worker, EPOLL_CTL_ADD);
+	}
+	while (stranger != &worker->strangers && stranger->expires <= now) {
+		drop(worker, stranger);
+		stranger = worker->strangers.next;
+	}
+	if (worker->paused)
+		due = worker->resume;
+	if (stranger != &worker->strangers && (due < 0 || stranger->expires < due))
+		due = stranger->expires;
+	return due < 0 ? -1 : (int)(due - now);
+}
+
+static void serve(struct worker *worker)
+{
+	struct epoll_event events[EVENTS_MAX];
+	void *const first = worker->listening;
+	void *const last = worker->listening + OPTIONS_ADDRESSES_MAX;
+
+	for (;;) {
+		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
+		for (int i = 0; i < count; i++) {
+			void *source = events[i].data.ptr;
+			if (source == worker) {
+				if (hear_supervisor(worker))
+					return;
+			} else if (source >= first && source < last) {
+				accept_connections(worker, *(struct listening **)source);
+			} else {
+				serve_connection(worker, source, events[i].events);
+			}
+		}
+	}
+}
+
+static int start_serving(struct worker *worker)
+{
+	struct channel_message message = {.type = CHANNEL_READY, .descriptor = -1};
+	struct policy_summary summary;
+	int error = 0;
+
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (worker->epoll < 0)
+		error = -errno;
+	if (!error)
+		error = watch(worker, EPOLL_CTL_ADD, worker->channel, worker);
+	policy_summarize(worker->policy, &summary);
+	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %u views",
+		summary.subjects, summary.rules, worker->view_count);
+	if (!error)
+		error = channel_send(worker->channel, &message);
+	return error ? fail("starting to serve", error) : 0;
+}
+
+/* The sockets to the supervisor stay open to the end: it kills a worker that closes one. */
+static void release(struct worker *worker)
+{
+	while (worker->known.next != &worker->known)
+		drop(worker, worker->known.next);
+	while (worker->strangers.next != &worker->strangers)
+		drop(worker, worker->strangers.next);
+	for (unsigned int i = 0; i < worker->listening_count; i++) {
+		close(worker->listening[i]->socket);
+		free(worker->listening[i]);
+	}
+	if (worker->epoll >= 0)
+		close(worker->epoll);
+	views_free(worker->views);
+	policy_scratch_free(worker->scratch);
+	policy_free(worker->policy);
+	free(worker);
+}
+
+int worker_run(const struct options *options, int log)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int status;
+
+	if (!worker)
+		return fail("starting", -ENOMEM);
+	worker->options = options;
+	worker->channel = options->worker;
+	worker->log = log;
+	worker->epoll = worker->questions = -1;
+	worker->known.next = worker->known.previous = &worker->known;
+	worker->strangers.next = worker->strangers.previous = &worker->strangers;
+	status = prepare(worker) || start_serving(worker);
+	if (!status)
+		serve(worker);
+	release(worker);
+	return status;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+/*
+ * client.c: the subcommands that open files: open and cat.
+ *
+ * They are ordinary clients: they do what any program that uses the library could, and they must
+ * never need a privilege of their own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "copy.h"
+#include "fdbroker.h"
+#include "report.h"
+
+/* What env(1) and the shells return for a command that could not be started. */
+enum {
+	EXIT_CANNOT_RUN = 126,
+	EXIT_NOT_FOUND = 127,
+};
+
+struct open_request {
+	const char *socket;
+	const char *path;
+	char **command; /* NULL: none */
+	int flags;
+	mode_t mode;
+	bool has_mode;
+};
+
+/* ---- the command line -------------------------------------------------------------------------
+ */
+
+/* Reads a list such as "write,create". Returns 0 or EXIT_USAGE. */
+static int parse_flags(const struct command *self, const char *list, int *flags)
+{
+	static const struct {
+		const char *name;
+		int value;
+	} names[] = {
+		{"create", O_CREAT},
+		{"excl", O_EXCL},
+		{"trunc", O_TRUNC},
+		{"append", O_APPEND},
+	};
+	bool reads = false, writes = false;
+	size_t i;
+
+	*flags = 0;
+	for (;;) {
+		const char *end = strchrnul(list, ',');
+		size_t length = (size_t)(end - list);
+		bool known = true;
+
+		if (length == 4 && strncmp(list, "read", length) == 0) {
+			reads = true;
+		} else if (length == 5 && strncmp(list, "write", length) == 0) {
+			writes = true;
+		} else {
+			known = false;
+			for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+				if (strlen(names[i].name) == length &&
+					strncmp(list, names[i].name, length) == 0) {
+					*flags |= names[i].value;
+					known = true;
+				}
+			}
+		}
+		if (!known)
+			return command_misused(self,
+				"`%.*s` is no flag: read, write, create, excl, trunc, append are",
+				(int)length, list);
+		if (*end == '\0')
+			break;
+		list = end + 1;
+	}
+	if (!reads && !writes)
+		return command_misused(self, "--flags needs read, write or both");
+	if ((*flags & O_EXCL) && !(*flags & O_CREAT))
+		return command_misused(self, "excl needs create");
+	if ((*flags & (O_TRUNC | O_APPEND)) && !writes)
+		return command_misused(self, "trunc and append need write");
+	*flags |= reads && writes ? O_RDWR : writes ? O_WRONLY : O_RDONLY;
+	return 0;
+}
+
+static int parse_mode(const struct command *self, const char *text, mode_t *mode)
+{
+	const char *digit;
+	mode_t value = 0;
+
+	for (digit = text; *digit >= '0' && *digit <= '7' && value <= 07777; digit++)
+		value = value * 8 + (mode_t)(*digit - '0');
+	if (digit == text || *digit != '\0' || value > 07777)
+		return command_misused(
+			self, "`%s` is no mode: write it in octal, such as 0640", text);
+	*mode = value;
+	return 0;
+}
+
+/* Reads options up to the first other argument, to which optind then points. 0 or EXIT_USAGE. */
+static int parse_options(
+	const struct command *self, int argc, char **argv, struct open_request *request)
+{
+	static const struct option options[] = {
+		{"flags", required_argument, NULL, 'f'},
+		{"mode", required_argument, NULL, 'm'},
+		{"socket", required_argument, NULL, 's'},
+		COMMAND_COMMON_OPTIONS,
+	};
+	int value, error = 0;
+
+	while (error == 0 && (value = command_option(self, argc, argv, options)) != -1) {
+		switch (value) {
+		case 'f':
+			error = parse_flags(self, optarg, &request->flags);
+			break;
+		case 'm':
+			error = parse_mode(self, optarg, &request->mode);
+			request->has_mode = true;
+			break;
+		case 's':
+			request->socket = optarg;
+			break;
+		}
+	}
+	return error;
+}
+
+/*
+ * Reads the command line of `open`. Options may stand before and after PATH; what follows a "--"
+ * after PATH is COMMAND, so that its own options are left alone. Returns 0 or EXIT_USAGE.
+ */
+static int parse_open(
+	const struct command *self, int argc, char **argv, struct open_request *request)
+{
+	int error = parse_options(self, argc, argv, request);
+
+	if (error != 0)
+		return error;
+	if (optind == argc)
+		return command_misused(self, "PATH is missing");
+	argc -= optind;
+	argv += optind;
+	request->path = argv[0];
+
+	/* Begin anew, with PATH where getopt(3) expects the program's name. */
+	optind = 0;
+	error = parse_options(self, argc, argv, request);
+	if (error != 0)
+		return error;
+	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0) {
+		if (optind == argc)
+			return command_misused(self, "COMMAND is missing after --");
+		request->command = argv + optind;
+	} else if (optind < argc) {
+		return command_misused(self, "one PATH only; write -- before COMMAND");
+	}
+	if (request->has_mode && !(request->flags & O_CREAT))
+		return command_misused(self, "--mode needs create among the --flags");
+	if (!request->command && (request->flags & O_ACCMODE) == O_RDWR)
+		return command_misused(self, "to read and write, give a COMMAND after --");
+	return 0;
+}
+
+/* ---- open -------------------------------------------------------------------------------------
+ */
+
+/* Becomes COMMAND, with `fd` as its standard input, output or both. Returns only if that fails. */
+static int run_command(const struct command *self, const struct open_request *request, int fd)
+{
+	const bool reads = (request->flags & O_ACCMODE) != O_WRONLY;
+	const bool writes = (request->flags & O_ACCMODE) != O_RDONLY;
+	int error;
+
+	if ((reads && dup2(fd, STDIN_FILENO) < 0) || (writes && dup2(fd, STDOUT_FILENO) < 0)) {
+		report_failure(self->name, request->path, errno);
+		return EXIT_CANNOT_RUN;
+	}
+	/* Where the shell had closed one of them, the file came in its place, close-on-exec. */
+	if ((reads && fd == STDIN_FILENO) || (writes && fd == STDOUT_FILENO))
+		fcntl(fd, F_SETFD, 0);
+	else
+		close(fd);
+	execvp(request->command[0], request->command);
+	error = errno;
+	report_failure("cannot run", request->command[0], error);
+	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* Copies the whole of `fd` to standard output, or standard input to it, and closes it. */
+static int copy_file(const struct command *self, const struct open_request *request, int fd)
+{
+	int result;
+
+	if ((request->flags & O_ACCMODE) == O_RDONLY)
+		result = copy_all(self->name, fd, request->path, STDOUT_FILENO, "standard output");
+	else
+		result = copy_all(self->name, STDIN_FILENO, "standard input", fd, request->path);
+	/* Some filesystems tell only now that a write had no room (close(2)). */
+	if (close(fd) < 0 && result == EXIT_DONE)
+		result = report_failure(self->name, request->path, errno);
+	return result;
+}
+
+int command_open(const struct command *self, int argc, char **argv)
+{
+	struct open_request request = {.flags = O_RDONLY, .mode = 0666};
+	struct fdbroker *broker;
+	int result = parse_open(self, argc, argv, &request);
+	int fd;
+
+	if (result != 0)
+		return result;
+	broker = fdbroker_connect(request.socket);
+	if (!broker)
+		return report_no_connection(self->name, request.socket, errno);
+	fd = fdbroker_open(broker, request.path, request.flags, request.mode);
+	if (fd < 0) {
+		result = report_failure(self->name, request.path, errno);
+	} else {
+		/* The broker has done its part; let it forget this client before the work begins.
+		 */
+		fdbroker_disconnect(broker);
+		broker = NULL;
+		result = request.command ? run_command(self, &request, fd)
+					 : copy_file(self, &request, fd);
+	}
+	fdbroker_disconnect(broker);
+	return result;
+}
+
+/* ---- cat --------------------------------------------------------------------------------------
+ */
+
+int command_cat(const struct command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},
+		COMMAND_COMMON_OPTIONS,
+	};
+	struct open_request request = {.flags = O_RDONLY};
+	struct fdbroker *broker;
+	int result = EXIT_DONE;
+	int fd;
+
+	while (command_option(self, argc, argv, options) == 's')
+		request.socket = optarg;
+	if (optind == argc)
+		return command_misused(self, "PATH is missing");
+	broker = fdbroker_connect(request.socket);
+	if (!broker)
+		return report_no_connection(self->name, request.socket, errno);
+	for (; optind < argc; optind++) {
+		request.path = argv[optind];
+		fd = fdbroker_open(broker, request.path, request.flags);
+		if (fd < 0)
+			result = report_failure(self->name, request.path, errno);
+		else if (copy_file(self, &request, fd) != EXIT_DONE)
+			result = EXIT_FAILED;
+	}
+	fdbroker_disconnect(broker);
+	return result;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+/*
+ * main.c: fdbroker, the administrator's tool: finds the subcommand and runs it.
+ *
+ * The table is the one place that knows which subcommands there are. Help is printed from it, and
+ * the shell completion is checked against that by a test, so a subcommand is added by a line here,
+ * its function in a file of its group, and its name in completion/fdbroker. This file must never
+ * know what a subcommand does.
+ */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "fdbroker-protocol.h"
+
+#define SOCKET_HELP                                                                               \
+	"  --socket ADDRESS  the broker: @NAME, /PATH or fd:N; without it $FDBROKER_SOCKET,\n"    \
+	"                    else " FDBROKER_DEFAULT_ABSTRACT ", else " FDBROKER_DEFAULT_PATHNAME \
+	"\n"
+
+static const struct command commands[] = {
+	{"check", command_check, "[--policy FILE]",
+		"say what is wrong with a policy, if anything is",
+		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
+	{"open", command_open,
+		"[--flags LIST] [--mode OCTAL] [--socket ADDRESS] PATH [-- COMMAND...]",
+		"open a file through the broker, for a command or as cat does",
+		"  --flags LIST      of read,write,create,excl,trunc,append; read by default\n"
+		"  --mode OCTAL      of a file that is created; 0666 less the umask by default\n" SOCKET_HELP
+		"COMMAND gets the file as its standard input (read), output (write) or both. Without\n"
+		"COMMAND, read copies it to standard output, and write copies standard input to it.\n"},
+	{"cat", command_cat, "[--socket ADDRESS] PATH...",
+		"copy files, opened through the broker, to standard output", SOCKET_HELP},
+	{"status", command_status, "[--json] [--socket ADDRESS]",
+		"ask the broker about itself (root and the broker's own user only)",
+		"  --json            print one JSON object\n" SOCKET_HELP},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_list(FILE *stream)
+{
+	size_t i;
+
+	fputs("Usage: fdbroker COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", stream);
+	for (i = 0; i < COMMAND_COUNT; i++)
+		fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n`fdbroker COMMAND --help` explains one; --version prints the version.\n", stream);
+}
+
+/* Ends the program after what it was asked to print: 0, unless that could not be written. */
+__attribute__((noreturn)) static void finish_printing(void)
+{
+	if (fflush(stdout) != 0) {
+		perror("fdbroker: standard output");
+		exit(EXIT_FAILED);
+	}
+	exit(EXIT_DONE);
+}
+
+int command_option(const struct command *self, int argc, char **argv, const struct option *options)
+{
+	int value;
+
+	opterr = 0;
+	value = getopt_long(argc, argv, "+:", options, NULL);
+	switch (value) {
+	case COMMAND_HELP_VALUE:
+		printf("Usage: fdbroker %s %s\n%c%s.\n\n%s", self->name, self->usage,
+			self->summary[0] - 'a' + 'A', self->summary + 1, self->help);
+		finish_printing();
+	case ':':
+		exit(command_misused(self, "%s needs an argument", argv[optind - 1]));
+	case '?':
+		/* A letter in a cluster does not move optind on to the next argument. */
+		if (optopt != 0 && strncmp(argv[optind - 1], "--", 2) != 0)
+			exit(command_misused(self, "it has no option -%c", optopt));
+		exit(command_misused(self, "%s is not an option of it, or not used like that",
+			argv[optind - 1]));
+	default:
+		return value;
+	}
+}
+
+int command_misused(const struct command *self, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "fdbroker: %s: ", self->name);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "; see `fdbroker %s --help`\n", self->name);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		print_list(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0) {
+		print_list(stdout);
+		finish_printing();
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("fdbroker " FDBROKER_VERSION);
+		finish_printing();
+	}
+	for (i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(&commands[i], argc - 1, argv + 1);
+	}
+	fprintf(stderr, "fdbroker: there is no command %s; see `fdbroker --help`\n", argv[1]);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""
+What the holder of a read-only descriptor can make of it. The attacks run against the broker and against
+some that are broken on purpose: without views, with views that are not dissolved. Against those they must
+succeed, else they prove nothing.
+"""
+import fcntl
+import mmap
+import os
+import subprocess
+
+from broker import Broker, Client, Place, attempt
+from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, enter_user_namespace,
+                   have_user_namespaces, mount_setattr, move_mount, open_tree)
+from tap import Skip, check, equal, main
+
+HOLDER = 5001
+NO_VIEW = os.environ["FDBROKERD_PLAIN"]
+KEPT = os.environ["FDBROKERD_KEPT"]
+
+
+def hold(program, attack):
+    """Runs attack(descriptor) as the holder of a descriptor of a file 0666 in a directory 0700."""
+    with Place() as place:
+        place.directory("d", 0o700)
+        path = place.file("d/f", "original\n", 0o666)
+        policy = f"subject a {{\n user {HOLDER}\n allow read {place.name('d')}/*\n}}\n"
+        with Broker(place, policy, program=program) as broker:
+            def run():
+                with Client(broker.abstract) as client:
+                    return attack(client.open(path))
+            got = as_user(HOLDER, run)
+        with open(path) as file:
+            return got, file.read()
+
+
+def overwrite(path):
+    """Whether the file behind the name can be opened for writing, in any way; writes if so."""
+    for flags in (os.O_RDWR, os.O_WRONLY, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_TRUNC):
+        try:
+            file = os.open(path, flags)
+        except OSError:
+            continue
+        os.write(file, b"overwritten\n")
+        os.close(file)
+        return True
+    return False
+
+
+def reopen(descriptor):
+    return [overwrite(f"/proc/{who}/fd/{descriptor}") for who in ("self", "thread-self")]
+
+
+def use_directly(descriptor):
+    os.set_blocking(descriptor, True)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_RDWR | os.O_APPEND)
+    return [
+        attempt(os.write, descriptor, b"overwritten\n"),
+        attempt(os.ftruncate, descriptor, 0),
+        attempt(os.fchmod, descriptor, 0o777),
+        attempt(mmap.mmap, descriptor, 4, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
+        attempt(os.utime, descriptor),
+    ]
+
+
+def as_namespace_root(descriptor):
+    """All that root of a user and mount namespace of its own can try on the mount behind it."""
+    enter_user_namespace(CLONE_NEWNS)
+    got = reopen(descriptor)
+    got.append(attempt(mount_setattr, descriptor, "", 0, MOUNT_ATTR_RDONLY) == "OK" and
+               overwrite(f"/proc/self/fd/{descriptor}"))
+    try:
+        # A file can be a mount of its own: take one of it, and clear the flag there.
+        tree = open_tree(descriptor, "", AT_EMPTY_PATH | 1)
+    except OSError:
+        tree = -1
+    if tree >= 0:
+        attempt(mount_setattr, tree, "", 0, MOUNT_ATTR_RDONLY)
+        got.append(overwrite(f"/proc/self/fd/{tree}"))
+        target = "/proc/self/comm"
+        got.append(attempt(move_mount, tree, target) == "OK" and overwrite(target))
+    return got
+
+
+def test_reopening_for_writing():
+    got, text = hold(None, reopen)
+    equal((got, text), ([False, False], "original\n"))
+
+
+def test_reopening_succeeds_where_there_is_no_view():
+    got, text = hold(NO_VIEW, reopen)
+    check(any(got) and text != "original\n", "the attack is worth nothing", got, text)
+
+
+def test_using_the_descriptor_itself():
+    got, text = hold(None, use_directly)
+    equal(got[0], "EBADF")
+    equal(got[1], "EINVAL")
+    check(got[2] in ("EROFS", "EPERM"), got)
+    equal(got[3], "EACCES")
+    check(got[4] in ("EROFS", "EACCES"), got)
+    equal(text, "original\n")
+
+
+def test_root_of_a_namespace():
+    if not have_user_namespaces():
+        raise Skip("no unprivileged user namespaces")
+    got, text = hold(None, as_namespace_root)
+    check(not any(got) and text == "original\n", got, text)
+
+
+def test_root_of_a_namespace_succeeds_where_there_is_no_view():
+    if not have_user_namespaces():
+        raise Skip("no unprivileged user namespaces")
+    got, text = hold(NO_VIEW, as_namespace_root)
+    check(any(got) and text != "original\n", "the attack is worth nothing", got, text)
+
+
+def hold_view(program):
+    """The holder of the view's own descriptor, as root of a namespace: (successes, what it tried)."""
+    with Place() as place:
+        place.directory("d", 0o755)
+        path = place.file("d/f", "original\n", 0o666)
+        done = subprocess.run([program, place.name("d"), str(HOLDER)], capture_output=True, text=True)
+        if done.returncode == 77:
+            raise Skip(done.stderr.strip())
+        with open(path) as file:
+            return done.returncode, file.read(), done.stdout + done.stderr
+
+
+def test_the_holder_of_the_view_itself():
+    successes, text, tried = hold_view(os.environ["VIEW"])
+    equal((successes, text), (0, "original\n"), tried)
+    equal(tried.splitlines()[:2], ["write: EROFS", "mount_setattr: EINVAL"])
+
+
+def test_the_holder_of_the_view_succeeds_where_it_is_not_dissolved():
+    successes, text, tried = hold_view(os.environ["VIEW_ATTACHED"])
+    check(successes and text != "original\n", "the attack is worth nothing", tried)
+    check("mount_setattr: succeeded" in tried, tried)
+
+
+def test_a_view_that_is_not_dissolved_is_not_used():
+    """The supervisor tests every view: one whose mount can still be changed ends the daemon."""
+    with Place() as place:
+        place.file("d/f", "f")
+        policy = f"subject a {{\n user {HOLDER}\n allow read {place.name('d')}/*\n}}\n"
+        with Broker(place, policy, program=KEPT, wait=False) as broker:
+            equal(broker.wait_end(), 1)
+            check("ENOTRECOVERABLE" in "".join(broker.noise), broker.noise)
+
+
+main(globals())

@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The tool as a client: what it prints, what it returns, what it asks of the broker.
+
+Usage: cli.py FDBROKER COMPLETION
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from fake_broker import FakeBroker
+
+TOOL, COMPLETION = map(os.path.abspath, sys.argv[1:3])
+STATUS = b'version 0.1.0\npolicy /etc/"odd\\\x1b[2J\xff\xc2\x85\xc3\xa9\npid 17\nzero 0\noctal 007\nempty\n'
+
+
+def run(*arguments, data=b"", **keywords):
+    environment = {k: v for k, v in os.environ.items() if k != "FDBROKER_SOCKET"}
+    environment.update(keywords.pop("environment", {}))
+    return subprocess.run([TOOL, *arguments], input=data, capture_output=True, timeout=20,
+                          env=environment, check=False, **keywords)
+
+
+class Client(unittest.TestCase):
+    def setUp(self):
+        # Not below TMPDIR: a socket's path has to fit into 107 bytes.
+        self.directory = tempfile.TemporaryDirectory(dir="/tmp", prefix="fdb-cli-")
+        self.address = self.directory.name + "/socket"
+        self.file = self.directory.name + "/file"
+        with open(self.file, "wb") as file:
+            file.write(b"some\0text\n" * 50000)
+        self.broker = FakeBroker(self.address, status=STATUS)
+
+    def tearDown(self):
+        with self.broker:
+            pass
+        self.directory.cleanup()
+
+    def tool(self, command, *arguments, **keywords):
+        return run(command, "--socket", self.address, *arguments, **keywords)
+
+    def content(self):
+        with open(self.file, "rb") as file:
+            return file.read()
+
+    def check(self, result, code, out=b"", err=b""):
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (code, out, err))
+
+    def test_cat(self):
+        self.check(self.tool("cat", self.file, self.file), 0, self.content() * 2)
+
+    def test_cat_goes_on_after_a_failure(self):
+        result = self.tool("cat", "/forbidden/x", self.file)
+        self.check(result, 1, self.content(),
+                   b"fdbroker: cat /forbidden/x: Permission denied (EACCES)\n")
+
+    def test_cat_of_a_directory(self):
+        result = self.tool("cat", self.directory.name)
+        self.check(result, 1, b"", f"fdbroker: cat {self.directory.name}: Is a directory (EISDIR)\n"
+                   .encode())
+
+    def test_full_output(self):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([TOOL, "cat", "--socket", self.address, self.file],
+                                    stdout=full, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"standard output: No space left on device (ENOSPC)", result.stderr)
+            result = subprocess.run([TOOL, "status", "--socket", self.address], stdout=full,
+                                    stderr=subprocess.PIPE, check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"(ENOSPC)", result.stderr)
+
+    def test_open_reads_like_cat(self):
+        self.check(self.tool("open", self.file), 0, self.content())
+        self.assertEqual(self.broker.requests[-1],
+                         (1, os.O_RDONLY, 0, self.file.encode()))
+
+    def test_open_refused(self):
+        self.check(self.tool("open", "/forbidden"), 1, b"",
+                   b"fdbroker: open /forbidden: Permission denied (EACCES)\n")
+
+    def test_open_writes_from_standard_input(self):
+        self.check(self.tool("open", "--flags", "write,trunc", self.file, data=b"new"), 0)
+        self.assertEqual(self.content(), b"new")
+        self.check(self.tool("open", self.file, "--flags=write,append", data=b"er"), 0)
+        self.assertEqual(self.content(), b"newer")
+
+    def test_open_creates(self):
+        path = self.directory.name + "/new"
+        for mode, mask, expected in ((None, 0o027, 0o640), ("0664", 0o002, 0o664), ("7777", 0, 0o7777)):
+            extra = ("--mode", mode) if mode else ()
+            old = os.umask(mask)
+            try:
+                self.check(self.tool("open", "--flags", "write,create,excl", *extra, path), 0)
+            finally:
+                os.umask(old)
+            self.assertEqual(self.broker.requests[-1][1:3],
+                             (os.O_WRONLY | os.O_CREAT | os.O_EXCL, expected))
+            os.unlink(path)
+
+    def test_command_reads(self):
+        result = self.tool("open", self.file, "--", "sh", "-c", 'wc -c; printf "%s\\n" "$@"', "sh", "-n", "--")
+        self.assertEqual(result.stdout.split(), [b"500000", b"-n", b"--"])
+
+    def test_command_writes(self):
+        self.check(self.tool("open", "--flags", "write,trunc", self.file, "--", "echo", "hello"), 0)
+        self.assertEqual(self.content(), b"hello\n")
+
+    def test_command_reads_and_writes(self):
+        script = "head -c 4 >/dev/null; printf XXXX"
+        self.check(self.tool("open", "--flags", "read,write", self.file, "--", "sh", "-c", script), 0)
+        self.assertEqual(self.content()[:4], b"some")
+        self.assertIn(b"XXXX", self.content())
+
+    def test_command_inherits_nothing_else(self):
+        # 3 is the directory that ls reads.
+        self.check(self.tool("open", self.file, "--", "ls", "/proc/self/fd"), 0, b"0\n1\n2\n3\n")
+
+    def test_command_with_standard_input_closed(self):
+        for flags, script, expected in (("read", "head -c 4", b"some"), ("write", "echo x", b"")):
+            command = [TOOL, "open", "--flags", flags, "--socket", self.address, self.file]
+            result = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command, "--", "sh", "-c", script],
+                                    capture_output=True, check=False)
+            self.assertEqual((result.returncode, result.stdout), (0, expected), result.stderr)
+
+    def test_command_status(self):
+        self.check(self.tool("open", self.file, "--", "sh", "-c", "exit 7"), 7)
+        self.check(self.tool("open", self.file, "--", "/nonexistent"), 127, b"",
+                   b"fdbroker: cannot run /nonexistent: No such file or directory (ENOENT)\n")
+        self.assertEqual(self.tool("open", self.file, "--", "/").returncode, 126)
+
+    def test_relative_path(self):
+        self.check(self.tool("cat", "./file", cwd=self.directory.name), 0, self.content())
+        self.assertEqual(self.broker.requests[-1][3], os.path.realpath(self.file).encode())
+
+    def test_path_after_two_dashes(self):
+        self.check(self.tool("open", "--", self.file), 0, self.content())
+        self.check(self.tool("open", "--", self.file, "--", "head", "-c", "4"), 0, b"some")
+        self.check(self.tool("cat", "--", self.file), 0, self.content())
+
+    def test_status(self):
+        self.check(self.tool("status"), 0,
+                   b"version     0.1.0\npolicy      /etc/\"odd\\\\x1b[2J\\xff\\x85\xc3\xa9\n"
+                   b"pid         17\nzero        0\noctal       007\nempty       \n")
+
+    def test_status_json(self):
+        result = self.tool("status", "--json")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(json.loads(result.stdout.decode()),
+                         {"version": "0.1.0", "policy": '/etc/"odd\\\x1b[2J\ufffd\x85é', "pid": 17,
+                          "zero": 0, "octal": "007", "empty": ""})
+        self.assertTrue(all(byte >= 0x20 or byte == 10 for byte in result.stdout))
+
+    def test_environment(self):
+        environment = {"FDBROKER_SOCKET": self.address}
+        self.check(run("cat", self.file, environment=environment), 0, self.content())
+
+    def test_inherited_socket(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with FakeBroker(connection=ours), theirs:
+            result = run("cat", "--socket", f"fd:{theirs.fileno()}", self.file,
+                         pass_fds=[theirs.fileno()])
+        self.check(result, 0, self.content())
+
+
+class NoConnection(unittest.TestCase):
+    def refused(self, address, *texts):
+        result = run("cat", "--socket", address, "/x")
+        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        first, second, *rest = result.stderr.decode().split("\n")
+        self.assertEqual(rest, [""])
+        self.assertTrue(first.startswith(f"fdbroker: cat: cannot connect to {address}: "), first)
+        for text in texts:
+            self.assertIn(text, first + "\n" + second)
+
+    def test_abstract(self):
+        self.refused(f"@nobody-{os.getpid()}", "Connection refused (ECONNREFUSED)",
+                     "in this network namespace", "do not cross network namespaces",
+                     "/run/fdbroker/socket", "fd:N", "$FDBROKER_SOCKET")
+
+    def test_pathname(self):
+        self.refused("/nonexistent/socket", "(ENOENT)", "mount namespace")
+
+    def test_descriptor(self):
+        self.refused("fd:789", "(EBADF)", "FD_CLOEXEC")
+        self.refused("fd:0", "(EINVAL)", "SOCK_SEQPACKET")
+
+    def test_form(self):
+        self.refused("fdbroker", "(EINVAL)", "@NAME, /PATH or fd:N")
+        self.refused("/" + 107 * "x", "(ENAMETOOLONG)", "107 bytes")
+
+    def test_default(self):
+        result = run("cat", "/x")
+        if result.returncode == 0 or b"cannot connect" not in result.stderr:
+            self.skipTest("a broker is running here")
+        self.assertIn(b"cannot connect to @fdbroker or /run/fdbroker/socket", result.stderr)
+        self.assertIn(b"network namespace", result.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be another user")
+    def test_stranger(self):
+        address = f"@stranger-{os.getpid()}"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind("\0" + address[1:])
+        os.setresuid(5001, 5001, 0)
+        try:
+            listener.listen()  # the kernel notes who calls this
+        finally:
+            os.setresuid(0, 0, 0)
+        with listener:
+            self.refused(address, "Operation not permitted (EPERM)", "neither root nor you",
+                         "its uid is 5001")
+
+
+class Usage(unittest.TestCase):
+    def test_errors(self):
+        for line in (
+                "", "bogus", "--bogus", "cat", "open", "cat --bogus /x", "cat -n /x", "cat -xy",
+                "cat --socket", "cat --help=x", "open /x /y", "open /x cat", "open /x --",
+                "open --flags= /x", "open --flags create /x", "open --flags read,rite /x",
+                "open --flags read,excl /x", "open --flags read,trunc /x", "open --flags read, /x",
+                "open --flags read,append /x", "open --flags read,write /x", "open --mode 600 /x",
+                "open --flags write,create --mode 0800 /x", "open --flags write,create --mode 10000 /x",
+                "open --flags write,create --mode= /x", "status x", "status --json=1"):
+            with self.subTest(line):
+                result = run(*line.split())
+                self.assertEqual((result.returncode, result.stdout), (2, b""))
+                text = result.stderr.decode()
+                self.assertIn("--help", text)
+                if line:
+                    self.assertRegex(text, r"\Afdbroker: [^\n]*\n\Z")
+
+    def test_version(self):
+        self.assertRegex(run("--version").stdout, rb"\Afdbroker \d+\.\d+\.\d+\n\Z")
+
+    def test_lost_help(self):
+        with open("/dev/full", "wb") as full:
+            for line in (["--help"], ["--version"], ["cat", "--help"]):
+                result = subprocess.run([TOOL, *line], stdout=full, stderr=subprocess.DEVNULL,
+                                        check=False)
+                self.assertEqual(result.returncode, 1)
+
+
+class Completion(unittest.TestCase):
+    def complete(self, *words):
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+                  '_fdbroker 2>/dev/null; printf "%s\\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(["bash", "--norc", "-c", script, "bash", COMPLETION, *words],
+                                capture_output=True, text=True, check=True)
+        return set(result.stdout.split())
+
+    def commands(self):
+        names = set(re.findall(r"^  (\S+)  ", run("--help").stdout.decode(), re.M))
+        self.assertIn("open", names)
+        return names
+
+    def test_commands(self):
+        self.assertEqual(self.complete("fdbroker", ""), self.commands() | {"--help", "--version"})
+        self.assertEqual(self.complete("fdbroker", "sta"), {"status"})
+
+    def test_options(self):
+        for name in self.commands():
+            text = run(name, "--help").stdout.decode()
+            options = set(re.findall(r"--[a-z][a-z-]*", text)) | {"--help"}
+            self.assertEqual(self.complete("fdbroker", name, "--"), options, name)
+
+    def test_flags(self):
+        self.assertEqual(self.complete("fdbroker", "open", "--flags", "read,w"), {"read,write"})
+
+    def test_command(self):
+        self.assertIn("cat", self.complete("fdbroker", "open", "/x", "--", "ca"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

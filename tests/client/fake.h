@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* fake.h: a broker for unit tests, in a process of its own, that does as it is told. */
+#ifndef TEST_FAKE_H
+#define TEST_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct fdbroker_request;
+
+/* What is done with the first request; every later one is answered well. */
+enum fake_manner {
+	FAKE_ANSWER,	       /* read it, answer in the shape given */
+	FAKE_ANSWER_AND_CLOSE, /* the same, then close */
+	FAKE_ANSWER_UNREAD,    /* answer without reading it, then close */
+	FAKE_CLOSE,	       /* read it, close */
+	FAKE_CLOSE_UNREAD,     /* close without reading it */
+	FAKE_ANSWER_UNASKED,   /* answer before there is a request, then close */
+	FAKE_CLOSE_UNASKED,    /* close before there is a request */
+};
+
+/* How an answer differs from a good one, which has one descriptor. Added to what would be right. */
+struct fake_shape {
+	enum fake_manner manner;
+	int version, operation, id, descriptors, data_length, reserved;
+	uint32_t error;	       /* goes into the header as it is */
+	int sent_descriptors;  /* sent, whatever the header says; added to 1, or to 0 with an error
+				*/
+	int cut;	       /* bytes of the header left off ... */
+	int more;	       /* ... or bytes added after it */
+	bool id_zero;	       /* the id is 0, whatever was asked */
+	unsigned int delay_ms; /* before the answer */
+};
+
+struct fake {
+	pid_t pid;
+	int fd; /* the client's end, or -1 for one that listens */
+};
+
+/* Starts one on a socketpair. Its `fd` is the caller's to give to fdbroker_from_fd. */
+void fake_start(struct fake *fake, const struct fake_shape *shape);
+
+/*
+ * Starts one that listens at `address`, as uid `uid`, and answers any number of connections. The
+ *error of each answer says what was asked: /connection	ENUM: FAKE_CONNECTION plus the number of the
+ *connection, from 0 /connections	FAKE_CONNECTION plus how many connections are open /mode
+ *the mode in the request /slow		a good answer after 300 ms else		a descriptor of a
+ *file whose content is the path
+ */
+void fake_listen(struct fake *fake, const char *address, uid_t uid);
+#define FAKE_CONNECTION 1000
+
+/* Ends it and fails the test if it found something wrong with a request. */
+void fake_stop(struct fake *fake);
+/* Waits until it has ended by itself. */
+void fake_wait(struct fake *fake);
+
+/* The number of descriptors that this process has open. */
+int count_descriptors(void);
+
+/* Whether the file at `fd` has the content `text`. */
+bool has_content(int fd, const char *text);
+
+#endif

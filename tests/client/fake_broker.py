@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""A broker for tests of the tool: no policy, no privileges, one answer after another.
+
+It opens whatever it is asked for as the test's own user; "/forbidden..." is EACCES. It speaks the
+protocol from its documentation and shares no code with the real ones.
+"""
+
+import array
+import errno
+import os
+import socket
+import struct
+import threading
+
+REQUEST = struct.Struct("=HHIQIHH")
+REPLY = struct.Struct("=HHIIIII")
+OPEN, STATUS = 1, 2
+
+
+class FakeBroker:
+    """Serves on `address` ("@NAME" or "/PATH") or on a given connected socket until it is stopped."""
+
+    def __init__(self, address=None, connection=None, status=b""):
+        self.status = status
+        self.requests = []
+        self.listener = None
+        if address:
+            self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.listener.bind("\0" + address[1:] if address[0] == "@" else address)
+            self.listener.listen()
+            target, arguments = self.accept, ()
+        else:
+            target, arguments = self.serve, (connection,)
+        threading.Thread(target=target, args=arguments, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.listener:
+            self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            while True:
+                message = connection.recv(65536)
+                if not message:
+                    return
+                self.answer(connection, message)
+
+    def answer(self, connection, message):
+        version, operation, number, flags, mode, path_length, extra = REQUEST.unpack_from(message)
+        path = message[REQUEST.size:]
+        assert version == 1 and extra == 0 and len(path) == path_length
+        self.requests.append((operation, flags, mode, path))
+        error, descriptors, data = 0, [], b""
+        try:
+            if operation == STATUS:
+                data = self.status
+            elif path.startswith(b"/forbidden"):
+                error = errno.EACCES
+            else:
+                descriptors = [os.open(path, flags | os.O_CLOEXEC, mode)]
+        except OSError as problem:
+            error = problem.errno
+        header = REPLY.pack(1, operation, number, error, len(descriptors), len(data), 0)
+        control = []
+        if descriptors:
+            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        connection.sendmsg([header, data], control)
+        for descriptor in descriptors:
+            os.close(descriptor)
