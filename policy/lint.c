@@ -51,14 +51,24 @@ static void lint_subjects(struct lint *lint)
 {
 	const struct policy *policy = lint->policy;
 	unsigned char *used = calloc(policy->subject_count + 1, 1);
+	uint32_t allower = NO_RULE; /* the one subject that allows anything, or... */
+	bool several = false;	    /* ... several do */
 
 	if (!used)
 		return;
 	for (uint32_t i = 0; i < policy->rule_count; i++) {
+		if (policy->rules[i].deny)
+			continue;
+		several |= allower != NO_RULE && allower != policy->rules[i].subject;
+		allower = policy->rules[i].subject;
+	}
+	for (uint32_t i = 0; i < policy->rule_count; i++) {
 		const struct rule *rule = &policy->rules[i];
 
 		used[rule->subject] = 1;
-		if (rule->deny && is_narrowed(&policy->subjects[rule->subject]))
+		/* Who does not match the only subject that allows anything evades nothing. */
+		if (rule->deny && (several || allower != rule->subject) &&
+			is_narrowed(&policy->subjects[rule->subject]))
 			warn(lint, i, "deny it in a subject that has only `user` lines",
 				"a caller evades this deny by not being in the group, or not running the program",
 				NULL);
