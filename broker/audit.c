@@ -2,9 +2,11 @@
 #include "audit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,17 +159,47 @@ void audit_begin(struct audit_line *line, int descriptor, const char *event)
 	snprintf(stamp, sizeof(stamp), "%s.%06ldZ", date, now.tv_nsec / 1000);
 	audit_string(line, "time", stamp);
 	audit_string(line, "event", event);
+	if (line->lost)
+		audit_number(line, "lost", (int64_t)line->lost);
+}
+
+/* Writes what can be written now. */
+static ssize_t put(int descriptor, const char *bytes, size_t length)
+{
+	ssize_t written;
+
+	do {
+		written = send(descriptor, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (written < 0 && errno == ENOTSOCK)
+			written = write(descriptor, bytes, length);
+	} while (written < 0 && errno == EINTR);
+	return written;
 }
 
 void audit_end(struct audit_line *line)
 {
 	int saved = errno;
-	ssize_t written;
+	ssize_t written = 0;
 
 	line->bytes[line->used++] = '}';
 	line->bytes[line->used++] = '\n';
-	do
-		written = write(line->descriptor, line->bytes, line->used);
-	while (written < 0 && errno == EINTR);
+	if (line->torn && put(line->descriptor, "\n", 1) == 1)
+		line->torn = false;
+	if (!line->torn)
+		written = put(line->descriptor, line->bytes, line->used);
+	line->torn = line->torn || (written > 0 && (size_t)written < line->used);
+	line->lost = (size_t)written == line->used ? 0 : line->lost + 1;
 	errno = saved;
+}
+
+int audit_open(int descriptor)
+{
+	char name[32];
+	int log;
+
+	/* A description of our own: O_NONBLOCK on this one would be everybody's who shares it. */
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", descriptor);
+	log = open(name, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* A socket cannot be opened again, but be sent to without waiting. */
+	return log < 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 3) : log;
 }

@@ -11,6 +11,7 @@
 #ifndef BROKER_AUDIT_H
 #define BROKER_AUDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,11 +20,22 @@
 
 struct audit_line {
 	int descriptor;
+	bool torn;     /* the last line was cut short: the next one starts a new one */
+	uint64_t lost; /* lines that could not be written since the last that could */
 	size_t used;
 	char bytes[AUDIT_LINE_MAX];
 };
 
-/* Starts a line: the time (UTC, microseconds) and the event's name. */
+/*
+ * A descriptor to write the record to that never waits for whoever reads it, made of `descriptor`, which
+ * stays as it is (it may be others' standard error too). -1 with errno where there is none to be had.
+ */
+int audit_open(int descriptor);
+
+/*
+ * Starts a line: the time (UTC, microseconds) and the event's name; and, as "lost", how many lines before it
+ * nobody made room for.
+ */
 void audit_begin(struct audit_line *line, int descriptor, const char *event);
 
 /* Adds a field. A string that no longer fits is left out whole. NULL adds nothing. */
@@ -33,7 +45,10 @@ void audit_number(struct audit_line *line, const char *name, int64_t value);
 /* Adds "errno" as the name of a positive errno (ENOENT). */
 void audit_errno(struct audit_line *line, int error);
 
-/* Ends the line and writes it. errno is left alone; a line that cannot be written is lost. */
+/*
+ * Ends the line and writes it, without waiting: a reader that does not read must not stop the daemon. A line
+ * that cannot be written is lost, and counted. errno is left alone.
+ */
 void audit_end(struct audit_line *line);
 
 #endif

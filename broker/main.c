@@ -3,6 +3,7 @@
  * fdbrokerd: reads the command line and becomes the supervisor, or a worker that the supervisor
  * executed.
  */
+#include "audit.h"
 #include "options.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -18,12 +19,16 @@
 /* The descriptor to write the record to, or -1 with one line on standard error. */
 static int open_log(const char *path)
 {
-	if (!path)
-		return STDERR_FILENO;
-	int log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	int log;
+
+	if (path)
+		log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+			0640);
+	else
+		log = audit_open(STDERR_FILENO);
 	if (log < 0)
-		fprintf(stderr, "fdbrokerd: --log %s: %s (%s)\n", path, strerror(errno),
-			strerrorname_np(errno));
+		fprintf(stderr, "fdbrokerd: %s%s: %s (%s)\n", path ? "--log " : "standard error",
+			path ? path : "", strerror(errno), strerrorname_np(errno));
 	return log;
 }
 

@@ -11,6 +11,7 @@
 #include "audit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,42 @@ static void test_errno(void **state)
 	assert_int_equal(errno, EXDEV);
 }
 
+/* A reader that does not read costs lines, and they are counted; never time. */
+static void test_full(void **state)
+{
+	char *all = malloc(1 << 20), *end;
+	int ends[2], log;
+	size_t used = 0;
+	ssize_t got;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	log = audit_open(ends[1]);
+	assert_true(log >= 0);
+	memset(&line, 0, sizeof(line));
+	for (int i = 0; i < 1000; i++) {
+		audit_begin(&line, log, "e");
+		audit_bytes(&line, "v", line.bytes, 1000);
+		audit_end(&line);
+	}
+	assert_in_range(line.lost, 900, 990);
+	while ((got = read(ends[0], all + used, 4096)) > 0)
+		used += (size_t)got;
+	audit_begin(&line, log, "last");
+	audit_end(&line);
+	assert_int_equal(line.lost, 0);
+	used += (size_t)read(ends[0], all + used, 4096);
+	all[used] = '\0';
+	/* Whatever was cut short, the last one stands on a line of its own and tells. */
+	end = strrchr(all, '{');
+	assert_true(end > all && end[-1] == '\n');
+	assert_non_null(strstr(end, "\"event\":\"last\",\"lost\":9"));
+	free(all);
+	close(log);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_errno),
+		cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests_name("audit", tests, NULL, NULL);

@@ -259,6 +259,18 @@ def test_a_caller_that_matches_no_subject_is_answered_and_then_let_go():
         equal(as_user(5055, client), (["EACCES", "EACCES"], "END"))
 
 
+def test_a_record_that_nobody_reads_stops_nobody():
+    with Setting() as s:
+        def client():
+            with Client(s.broker.abstract) as c:
+                return {c.ask(path="/etc/shadow") for _ in range(3000)}, c.ask(path=s.file)
+        equal(s.run(client), ({"EACCES"}, "OK"))
+        s.broker.read()
+        # What was lost meanwhile is counted as soon as there is room again.
+        s.run(lambda: ask(s.broker.abstract, "/etc/shadow"))
+        check(any(r.get("lost", 0) > 100 for r in s.broker.events("request")), "nothing was lost")
+
+
 def test_the_connections_of_one_do_not_exhaust_the_broker():
     """More connections than the worker has room for: those who are connected go on, and it recovers."""
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))

@@ -37,11 +37,12 @@ def reachable(build):
         for entry in os.scandir(f"{path}/{folder}"):
             if entry.name.startswith(name) and entry.is_file():
                 shutil.copy2(entry.path, f"{copy}/{folder}/", follow_symlinks=False)
-    os.environ["LD_LIBRARY_PATH"] = f"{copy}/client-lib"
     return copy
 
 
 PROGRAMS = reachable(BUILD)
+# Copies of the tool find the library too.
+os.environ["LD_LIBRARY_PATH"] = f"{PROGRAMS}/client-lib"
 FDBROKERD = f"{PROGRAMS}/broker/fdbrokerd"
 FDBROKER = f"{PROGRAMS}/cli/fdbroker"
 # Nobody's uid, and the worker's for the tests; no entry in the user data base is needed.
