@@ -111,6 +111,8 @@ static int run_open(struct operations *operations, const struct peer *peer,
 		operations->denials++;
 	/* A file that is not there is the caller's business; a denial, and a request that no
 	 * correct program makes, are the administrator's. */
+	if (outcome.verdict == VERDICT_ERROR && file == -EACCES)
+		outcome.reason = "the file system refuses it: a device, or not for the broker";
 	if (outcome.verdict == VERDICT_DENY || outcome.reason)
 		record_outcome(operations, peer, request, &outcome, -file);
 	return file;

@@ -261,6 +261,15 @@ static void make_directory(const char *path)
 	}
 }
 
+static void record_listening(struct supervisor *supervisor, const char *address, int error)
+{
+	audit_begin(&supervisor->line, supervisor->log, "listen");
+	audit_string(&supervisor->line, "verdict", "error");
+	audit_string(&supervisor->line, "listen", address);
+	audit_errno(&supervisor->line, -error);
+	audit_end(&supervisor->line);
+}
+
 static int open_listeners(struct supervisor *supervisor)
 {
 	const struct options *options = supervisor->options;
@@ -276,6 +285,7 @@ static int open_listeners(struct supervisor *supervisor)
 		fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
 			strerror(-error), strerrorname_np(-error),
 			listen_advice(error, listener->address[0] == '/'));
+		record_listening(supervisor, listener->address, error);
 		return error;
 	}
 	supervisor->listening = true;

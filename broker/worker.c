@@ -67,6 +67,22 @@ static int fail(const char *what, int error)
 /* ---- loading ----------------------------------------------------------------------------------
  */
 
+/* For whoever starts the daemon by hand, and for whoever reads the record afterwards. */
+static void report_diagnostic(struct worker *worker, const struct policy_diagnostic *diagnostic)
+{
+	char place[CHANNEL_TEXT_MAX];
+
+	policy_diagnostic_print(stderr, diagnostic);
+	snprintf(place, sizeof(place), "%s:%u:%u", diagnostic->file, diagnostic->line,
+		diagnostic->column);
+	audit_begin(&worker->line, worker->log, "policy");
+	audit_string(&worker->line, "verdict",
+		diagnostic->severity == POLICY_ERROR ? "error" : "warning");
+	audit_string(&worker->line, "rule", diagnostic->line ? place : diagnostic->file);
+	audit_string(&worker->line, "reason", diagnostic->message);
+	audit_end(&worker->line);
+}
+
 static int load_policy(struct worker *worker)
 {
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
@@ -77,8 +93,10 @@ static int load_policy(struct worker *worker)
 		return fail("loading the policy", -ENOMEM);
 	policy_system_environment(&environment);
 	error = policy_load(worker->options->policy, &environment, diagnostics, &worker->policy);
+	if (!error)
+		policy_unserved(worker->policy, diagnostics);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
-		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
+		report_diagnostic(worker, policy_diagnostics_get(diagnostics, i));
 	policy_diagnostics_free(diagnostics);
 	/* An error in it has just been printed, line by line. */
 	if (error == -EINVAL)

@@ -7,11 +7,13 @@
  * its function in a file of its group, and its name in completion/fdbroker. This file must never
  * know what a subcommand does.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "fdbroker-protocol.h"
@@ -118,9 +120,22 @@ int command_misused(const struct command *self, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+/*
+ * A standard descriptor that is closed would become the socket to the broker, and what is printed a request.
+ * What stands in for it fails as it would: reading from standard input, writing to the others.
+ */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_NOCTTY);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
+
+	fill_standard_descriptors();
 
 	if (argc < 2) {
 		print_list(stderr);

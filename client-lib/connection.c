@@ -141,6 +141,23 @@ static struct fdbroker *connection_new(const struct address *address, uid_t name
 	return broker;
 }
 
+/*
+ * Moves a descriptor out of the way of standard input, output and error, one of which was closed: what the
+ * program prints there must not go to the broker. Returns it, or -1 and errno.
+ */
+static int above_standard(int fd)
+{
+	int moved, error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	return moved;
+}
+
 /* Connects to an address that is a name, and checks who answers. A descriptor or a negative errno.
  */
 static int dial(const struct address *address, uid_t named)
@@ -148,7 +165,7 @@ static int dial(const struct address *address, uid_t named)
 	/* Bounds the wait for room in the backlog (socket(7)): a stranger who has taken the name could
 	 * keep it full. */
 	static const struct timeval patience = {.tv_sec = CONNECT_PATIENCE}, none;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = above_standard(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	int error = 0;
 
 	if (fd < 0)

@@ -465,6 +465,12 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
  */
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
+/* What this version of fdbrokerd does; the other rights are the language's alone so far. */
+#define POLICY_SERVED_RIGHTS (POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT)
+
+/* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
+void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
+
 /* Adds a warning about a line of the policy. */
 void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnostics,
 	const char *file, unsigned int line, const char *hint, const char *message);
