@@ -7,7 +7,6 @@
  *
  *	supervisor, at once	START (when the daemon started; the second socket)
  *				WATCH (an inotify descriptor)
- *	worker, loading		VIEW (index, attributes, path)	-> VIEW (index; error or a descriptor; watches)
  *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
  *	supervisor, any time	STALE (index)			a view's mounts have changed
  *	supervisor, any time	STOP				-> the worker ends with status 0
@@ -15,9 +14,11 @@
  * VIEW is heard only before READY: the worker has then read the policy and not one byte from a client.
  * From READY on the supervisor takes a message of that kind as proof that the worker is not itself.
  *
- * On the second socket the worker asks, at any time, and waits for the answer:
+ * On the second socket the worker asks and waits for the answer:
  *
- *	RENEW (index)		-> VIEW			a view that it has named, made anew
+ *	VIEW (index, attributes, path)			it names a view, while it loads
+ *				-> VIEW (index; error or a descriptor; watches)
+ *	RENEW (index)		-> VIEW			one that it has named, made anew
  *	DEVICE (index)		-> VIEW			one in which devices can be opened, until:
  *	DEVICE_DONE		-> VIEW (error)		from now on they cannot
  *	EXE, IDENTIFY					settle.h

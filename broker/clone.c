@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "clone.h"
 
-#include "views.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -23,8 +21,8 @@ static int make_tree(int directory, uint64_t set, int *view)
 {
 	struct mount_attr attr = {.attr_set = set, .propagation = MS_PRIVATE};
 	/* Recursive: else the files hidden under the mounts beneath would be served. */
-	int tree = open_tree(directory, "",
-		AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int tree = open_tree(
+		directory, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	int error = 0;
 
 	if (tree < 0)

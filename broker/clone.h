@@ -18,6 +18,15 @@
 
 #include <stdint.h>
 
+/* What a view allows beyond reading. Every view is nosuid and nodev. */
+enum view_attribute {
+	VIEW_WRITABLE = 1u << 0, /* else read-only */
+	VIEW_EXEC = 1u << 1,	 /* else noexec */
+	VIEW_DEVICE = 1u << 2,	 /* devices may be opened in it, one at a time (clone_for_device) */
+};
+/* Of those that a view is made with. */
+#define VIEW_KINDS 4
+
 /*
  * Makes a view of `directory`, which was opened with O_PATH and stays the caller's, with `attributes`
  * (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or a negative errno:

@@ -58,21 +58,6 @@ int connection_new(int socket, const char *via, const struct policy *policy, int
 	return 0;
 }
 
-void connection_free(struct connection *connection)
-{
-	/* With a request unread the client would get ECONNRESET before the replies that tell it
-	 * why. After the shutdown nothing more can come. */
-	shutdown(connection->socket, SHUT_RDWR);
-	while (recv(connection->socket, buffer, 1, MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
-	close(connection->socket);
-	if (connection->descriptor >= 0)
-		close(connection->descriptor);
-	free(connection->data);
-	peer_release(&connection->peer);
-	free(connection);
-}
-
 /* Reads the control messages: who sent this, and away with descriptors. */
 static void read_control(struct msghdr *header, struct message *message)
 {
@@ -120,6 +105,23 @@ static int receive(int socket, struct message *message)
 	read_control(&header, message);
 	/* A message of zero length is no end: it has a sender. */
 	return message->length > 0 || message->known;
+}
+
+void connection_free(struct connection *connection)
+{
+	struct message message;
+
+	/* With a request unread the client would get ECONNRESET before the replies that tell it
+	 * why. After the shutdown nothing more can come. */
+	shutdown(connection->socket, SHUT_RDWR);
+	while (receive(connection->socket, &message) > 0)
+		;
+	close(connection->socket);
+	if (connection->descriptor >= 0)
+		close(connection->descriptor);
+	free(connection->data);
+	peer_release(&connection->peer);
+	free(connection);
 }
 
 /* Why this is no request that could be looked at, or NULL. */
@@ -221,6 +223,16 @@ static int answer(struct connection *connection, int epoll, const struct request
 		memcpy(connection->data, reply->data, reply->data_length);
 	}
 	return watch(connection, epoll, EPOLL_CTL_MOD, EPOLLOUT) ? -1 : 0;
+}
+
+void connection_dismiss(struct connection *connection, int error)
+{
+	const struct fdbroker_reply reply = {
+		.version = FDBROKER_PROTOCOL_VERSION,
+		.error = (uint32_t)error,
+	};
+
+	send_reply(connection->socket, &reply, -1, NULL);
 }
 
 static int serve(struct connection *connection, int epoll, struct operations *operations)

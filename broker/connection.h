@@ -30,6 +30,9 @@ struct connection {
 int connection_new(int socket, const char *via, const struct policy *policy, int questions,
 	int epoll, struct connection **connection);
 
+/* Tells the client why it is to go: a reply to no request, with `error`, if there is room for it. */
+void connection_dismiss(struct connection *connection, int error);
+
 /* Closes the socket and frees everything. The reasons already sent still reach the client. */
 void connection_free(struct connection *connection);
 

@@ -17,6 +17,10 @@
 #define SO_PASSRIGHTS 83
 #endif
 
+/* How often, and after how many us each, a lock that another holds is tried: a second in all. */
+#define LOCK_TRIES 100
+#define LOCK_PAUSE 10000
+
 const char *listen_check(const char *address)
 {
 	size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path);
@@ -25,8 +29,8 @@ const char *listen_check(const char *address)
 		return "an address is @NAME (abstract) or /PATH";
 	if (address[1] == '\0')
 		return "the address is empty: give it a name";
-	/* A pathname needs its NUL. */
-	if (strlen(address) > room - (address[0] == '/'))
+	/* A pathname needs its NUL; a name of just that length could not be written by every client. */
+	if (strlen(address) >= room)
 		return "the address is too long: at most 107 bytes";
 	return NULL;
 }
@@ -65,31 +69,36 @@ static bool is_stale(const char *path)
 	return refused;
 }
 
-/*
- * Two daemons that start at once must not both find the old socket stale and remove each other's.
- * The lock is a file beside the socket that exists only while one of them looks; an unprivileged
- * user cannot hold it.
- */
-static int lock(const char *path, char *name, size_t size)
+/* Whether `file` is the lock that `name` still means, and nobody else's. */
+static bool is_our_lock(int file, const char *name)
 {
 	struct stat held, named;
 
+	return fstat(file, &held) == 0 && lstat(name, &named) == 0 && S_ISREG(held.st_mode) &&
+	       held.st_uid == geteuid() && held.st_nlink == 1 && held.st_ino == named.st_ino &&
+	       held.st_dev == named.st_dev;
+}
+
+/*
+ * Two daemons that start at once must not both find the old socket stale and remove each other's. The lock
+ * is a file beside the socket that exists only while one of them looks. Nobody waits for it long: in a
+ * directory where others may write, somebody else may have made it.
+ */
+static int lock(const char *path, char *name, size_t size)
+{
 	snprintf(name, size, "%s.lock", path);
-	for (;;) {
-		int file = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		int file = open(name,
+			O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 		if (file < 0)
 			return -errno;
-		if (flock(file, LOCK_EX) < 0) {
-			int error = -errno;
-			close(file);
-			return error;
-		}
 		/* The one before may have removed it between our open and our lock. */
-		if (fstat(file, &held) == 0 && stat(name, &named) == 0 &&
-			held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+		if (flock(file, LOCK_EX | LOCK_NB) == 0 && is_our_lock(file, name))
 			return file;
 		close(file);
+		usleep(LOCK_PAUSE);
 	}
+	return -EADDRINUSE;
 }
 
 static int bind_pathname(struct listener *listener, mode_t mode, gid_t group)

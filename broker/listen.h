@@ -27,7 +27,7 @@ struct listener {
 const char *listen_check(const char *address);
 
 /*
- * Listens on `listener->address`. A pathname socket gets `mode` and `group` from the first moment,
+ * Listens on `listener->address`. A pathname socket gets `mode` from the first moment, `group` at once,
  * and replaces one on which nobody answers. SO_PASSCRED is set, so that accepted sockets have it
  * before their first message, and where the kernel can (6.16), descriptors are refused before they
  * are sent.

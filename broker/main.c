@@ -10,11 +10,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+/* A link could be a stranger's, and lead anywhere. */
+#define LOG_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
 /* The descriptor to write the record to, or -1 with one line on standard error. */
 static int open_log(const char *path)
@@ -22,8 +27,7 @@ static int open_log(const char *path)
 	int log;
 
 	if (path)
-		log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
-			0640);
+		log = open(path, LOG_FLAGS, 0640);
 	else
 		log = audit_open(STDERR_FILENO);
 	if (log < 0)
@@ -55,6 +59,8 @@ int main(int argc, char **argv)
 
 	if (open_standard_descriptors() < 0)
 		return 1;
+	/* What whoever started the daemon left open must not reach the worker. */
+	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
 		return status;

@@ -132,7 +132,8 @@ static void make(struct maker *maker, struct made *made, struct channel_message 
 	/* Signed before it is made: a mount that comes in between is noticed once too often. */
 	made->mounts = sign_mounts(maker, made->path);
 	directory = watch_directory(maker->inotify, made->path, &made->watches);
-	view = directory < 0 ? directory : clone_directory(directory, made->attributes & ~VIEW_DEVICE);
+	view = directory < 0 ? directory
+			     : clone_directory(directory, made->attributes & ~VIEW_DEVICE);
 	if (directory >= 0)
 		close(directory);
 	drop_unused(maker, &before);
@@ -151,7 +152,7 @@ static int name_view(struct maker *maker, struct channel_message *message)
 	struct made *made;
 
 	if (message->index != maker->count || maker->count == VIEWS_MAX ||
-		message->attributes >= VIEW_KINDS * VIEW_DEVICE || message->text[0] != '/')
+		message->attributes >= 2 * VIEW_DEVICE || message->text[0] != '/')
 		return -EPROTO;
 	if (maker->count == maker->room) {
 		size_t room = maker->room ? 2 * maker->room : 64;
@@ -247,8 +248,7 @@ int maker_mounts_descriptor(const struct maker *maker)
 	return maker->mountinfo;
 }
 
-void maker_mounts(
-	struct maker *maker, void (*stale)(void *context, uint32_t index), void *context)
+void maker_mounts(struct maker *maker, void (*stale)(void *context, uint32_t index), void *context)
 {
 	char *text = mounts_read(maker->mountinfo);
 

@@ -30,7 +30,6 @@ int maker_answer(struct maker *maker, bool loading, struct channel_message *mess
  * number of each view that they concern.
  */
 int maker_mounts_descriptor(const struct maker *maker);
-void maker_mounts(
-	struct maker *maker, void (*stale)(void *context, uint32_t index), void *context);
+void maker_mounts(struct maker *maker, void (*stale)(void *context, uint32_t index), void *context);
 
 #endif

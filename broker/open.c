@@ -10,8 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's value, which programs built for 32 bits send and libc hides from those built for 64. */
+/* The kernel's value, which programs built for 32 bits send and libc hides from those built for 64; on the
+ * machines that have the generic values. */
+#if O_NOFOLLOW == 0400000
 #define LARGEFILE 0100000u
+#else
+#define LARGEFILE 0u
+#endif
 /* O_TMPFILE without the O_DIRECTORY that it contains. */
 #define TMPFILE (O_TMPFILE & ~O_DIRECTORY)
 /* Mean nothing to the one who opens: they are the receiver's business. */
@@ -105,9 +110,11 @@ static int give_to_owner(const struct opening *opening, int file)
  */
 static int create_file(struct opening *opening, int view, const char *relative)
 {
-	/* The set-uid, set-gid and sticky bits are outside every rule's mode. */
-	int file = resolve_beneath(view, relative, opening->flags | O_EXCL | ON_THE_WAY,
-		opening->mode & opening->create.mode & 0777);
+	/* The set-uid, set-gid and sticky bits are outside every rule's mode. O_DIRECT is set afterwards: a
+	 * file system that does not have it would refuse, and leave the new file behind. */
+	int file =
+		resolve_beneath(view, relative, (opening->flags & ~O_DIRECT) | O_EXCL | ON_THE_WAY,
+			opening->mode & opening->create.mode & 0777);
 	int error;
 
 	if (file < 0)
@@ -233,7 +240,7 @@ static int hand_over(int file, const struct opening *opening, struct outcome *ou
 		outcome->reason = "the policy does not allow this type of file";
 		return -EACCES;
 	}
-	if (!(opening->flags & O_NONBLOCK) &&
+	if ((!(opening->flags & O_NONBLOCK) || (opening->flags & O_DIRECT)) &&
 		fcntl(file, F_SETFL, opening->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) < 0)
 		return -errno;
 	return 0;

@@ -27,19 +27,6 @@ static void record_begin(
 	audit_string(line, "via", peer->via);
 }
 
-/* "read,write" */
-static void record_rights(struct audit_line *line, uint32_t rights)
-{
-	char names[160] = "";
-	size_t used = 0;
-
-	for (uint32_t right = 1; right && right <= rights; right <<= 1)
-		if (rights & right)
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-				used ? "," : "", policy_right_name(right));
-	audit_string(line, "right", names);
-}
-
 static const char *reason_text(const struct policy_decision *decision)
 {
 	switch (decision->reason) {
@@ -65,10 +52,13 @@ static void record_outcome(struct operations *operations, const struct peer *pee
 	struct audit_line *line = operations->line;
 	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
 	const char *reason = outcome->reason;
+	char rights[POLICY_RIGHTS_BUFFER];
 
 	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
-	if (decision)
-		record_rights(line, outcome->rights);
+	if (decision) {
+		policy_rights_print(outcome->rights, rights, sizeof(rights));
+		audit_string(line, "right", rights);
+	}
 	audit_bytes(line, "path", request->path, request->path_length);
 	if (outcome->opened[0])
 		audit_string(line, "opened", outcome->opened);
@@ -93,6 +83,18 @@ void operations_malformed(
 	audit_end(operations->line);
 }
 
+/* Records what was refused before the policy was asked. */
+static void record_refusal(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error)
+{
+	operations->denials++;
+	record_begin(operations, peer, "deny");
+	audit_bytes(operations->line, "path", request->path, request->path_length);
+	audit_string(operations->line, "reason", reason);
+	audit_errno(operations->line, error);
+	audit_end(operations->line);
+}
+
 /* ---- the operations ---------------------------------------------------------------------------
  */
 
@@ -101,10 +103,15 @@ void operations_malformed(
 /* A file that is not there is the caller's business; a denial, and a request that no correct program makes,
  * are the administrator's. */
 static void record_failure(struct operations *operations, const struct peer *peer,
-	const struct request *request, const struct outcome *outcome, int error)
+	const struct request *request, struct outcome *outcome, int error)
 {
 	if (outcome->verdict == VERDICT_DENY)
 		operations->denials++;
+	else if (error == -EACCES && !outcome->reason)
+		outcome->reason =
+			outcome->opened[0]
+				? "what the link leads to is not there, or not served"
+				: "the file system refuses it: a device, or not for the broker";
 	if (outcome->verdict == VERDICT_DENY || outcome->reason)
 		record_outcome(operations, peer, request, outcome, -error);
 }
@@ -173,9 +180,8 @@ static int run_status(struct operations *operations, const struct peer *peer,
 	struct policy_summary summary;
 
 	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
-		operations->denials++;
-		operations_malformed(
-			operations, peer, "status is for root and the daemon's user", EACCES);
+		record_refusal(operations, peer, request,
+			"status is for root and the daemon's user", EACCES);
 		return -EACCES;
 	}
 	if (request->path_length || request->flags || request->mode)

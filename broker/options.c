@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The kernel's overflow uid, unless somebody has changed it. */
+#define UNMAPPED_UID 65534
+
 enum { OPTION_WORKER = 256, OPTION_HELP, OPTION_VERSION };
 
 static const struct option long_options[] = {
@@ -105,6 +108,13 @@ static int find_user(const char *name, struct options *options)
 		options->uid = user->pw_uid;
 		options->gid = user->pw_gid;
 	}
+	if (options->uid == UNMAPPED_UID) {
+		fprintf(stderr,
+			"fdbrokerd: --user %s: that uid stands for everybody who is not mapped; name a "
+			"user of its own\n",
+			name);
+		return 2;
+	}
 	if (options->uid == 0) {
 		fprintf(stderr,
 			"fdbrokerd: --user %s: the worker must not be root; name a user of its own\n",
@@ -143,6 +153,8 @@ static int read_option(int option, const char **user, struct options *options)
 
 	switch (option) {
 	case 'p':
+		if (!*optarg)
+			return usage_error("--policy", "the name is empty");
 		options->policy = optarg;
 		return -1;
 	case 'l':

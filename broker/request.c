@@ -22,6 +22,9 @@ int request_decode(const void *message, size_t length, struct request *request)
 	memcpy(&header, message, sizeof(header));
 	if (length != sizeof(header) + header.path_length + header.extra_length)
 		return -EBADMSG;
+	/* The id of what is said about the connection as a whole. */
+	if (header.id == 0)
+		return -EBADMSG;
 	/* No operation of this version has anything to say there. */
 	if (header.extra_length != 0)
 		return -EBADMSG;

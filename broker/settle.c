@@ -71,8 +71,8 @@ static int identify(int channel, const struct settle_exes *exes, int pidfd)
 	return channel_send(channel, &message);
 }
 
-int settle_answer(int channel, bool loading, struct settle_exes *exes,
-	const struct channel_message *message)
+int settle_answer(
+	int channel, bool loading, struct settle_exes *exes, const struct channel_message *message)
 {
 	if (message->type == CHANNEL_EXE && loading && message->descriptor < 0)
 		return remember(exes, message);

@@ -35,8 +35,8 @@ void settle_forget(struct settle_exes *exes);
  * Answers an EXE or an IDENTIFY that came over `channel`; its descriptor stays the caller's. `loading` says
  * whether the worker may still name paths. 0, or a negative errno: the worker is gone, or is not itself.
  */
-int settle_answer(int channel, bool loading, struct settle_exes *exes,
-	const struct channel_message *message);
+int settle_answer(
+	int channel, bool loading, struct settle_exes *exes, const struct channel_message *message);
 
 /* ---- the worker's end ---- */
 

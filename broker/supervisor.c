@@ -3,6 +3,7 @@
 
 #include "audit.h"
 #include "channel.h"
+#include "clock.h"
 #include "fdbroker-protocol.h"
 #include "listen.h"
 #include "maker.h"
@@ -20,12 +21,14 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ms. After a worker that died before it was ready the next one waits, twice as long each time. */
 #define BACKOFF_FIRST 100
 #define BACKOFF_MOST  10000
+/* ms. After one that was ready: no time to a person, and an end to what a client could make of a request that
+ * kills it. */
+#define RESTART_PAUSE 20
 /* ms that a worker has to end when it is told to; then it is killed, and not waited for. */
 #define STOP_TIME 500
 
@@ -37,12 +40,12 @@ struct supervisor {
 	int log, signals;
 	struct listener listeners[OPTIONS_ADDRESSES_MAX];
 	bool listening;
-	char started[24];
+	char started[CLOCK_STAMP];
 
-	pid_t worker;  /* 0 where there is none */
-	int channel;   /* to it; -1 where there is none */
+	pid_t worker;	     /* 0 where there is none */
+	int channel;	     /* to it; -1 where there is none */
 	struct maker *maker; /* of its views */
-	int questions; /* likewise: what it asks about clients (settle.h) */
+	int questions;	     /* likewise: what it asks about clients (settle.h) */
 	struct settle_exes exes;
 	bool ready;  /* it is confined and serves */
 	bool served; /* some worker was ready once */
@@ -54,14 +57,6 @@ struct supervisor {
 	int status; /* to exit with */
 	struct audit_line line;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void say(const char *what, int error)
 {
@@ -172,7 +167,7 @@ static int start_worker(struct supervisor *supervisor)
 
 static void schedule_worker(struct supervisor *supervisor)
 {
-	supervisor->due = now_ms() + supervisor->backoff;
+	supervisor->due = clock_ms() + supervisor->backoff;
 	supervisor->backoff *= 2;
 	if (supervisor->backoff > BACKOFF_MOST)
 		supervisor->backoff = BACKOFF_MOST;
@@ -199,7 +194,7 @@ static void begin_stop(struct supervisor *supervisor, int status)
 		return;
 	supervisor->stopping = true;
 	supervisor->status = status;
-	supervisor->due = now_ms() + STOP_TIME;
+	supervisor->due = clock_ms() + STOP_TIME;
 	if (supervisor->worker && supervisor->ready)
 		channel_send(supervisor->channel, &message);
 	else if (supervisor->worker)
@@ -232,7 +227,7 @@ static void worker_ended(struct supervisor *supervisor, int status)
 	} else if (!supervisor->stopping) {
 		record_death(supervisor, status);
 		if (supervisor->ready)
-			supervisor->due = now_ms();
+			supervisor->due = clock_ms() + RESTART_PAUSE;
 		else
 			schedule_worker(supervisor);
 	}
@@ -264,13 +259,33 @@ static const char *listen_advice(int error, bool pathname)
 	return "";
 }
 
+/* Whatever the umask: clients must be able to look into it. */
+static void make_directory(const char *path)
+{
+	if (mkdir(path, 0755) < 0) {
+		if (errno != EEXIST)
+			say(path, -errno);
+	} else if (chmod(path, 0755) < 0) {
+		say(path, -errno);
+	}
+}
+
+static void record_listening(struct supervisor *supervisor, const char *address, int error)
+{
+	audit_begin(&supervisor->line, supervisor->log, "listen");
+	audit_string(&supervisor->line, "verdict", "error");
+	audit_string(&supervisor->line, "listen", address);
+	audit_errno(&supervisor->line, -error);
+	audit_end(&supervisor->line);
+}
+
 static int open_listeners(struct supervisor *supervisor)
 {
 	const struct options *options = supervisor->options;
 
 	/* A service manager would make it; whoever names another path makes it himself. */
-	if (options->addresses_default && mkdir("/run/fdbroker", 0755) < 0 && errno != EEXIST)
-		say("creating /run/fdbroker", -errno);
+	if (options->addresses_default)
+		make_directory("/run/fdbroker");
 	for (unsigned int i = 0; i < options->address_count; i++) {
 		struct listener *listener = &supervisor->listeners[i];
 		int error = listen_open(listener, options->mode, options->group);
@@ -279,9 +294,28 @@ static int open_listeners(struct supervisor *supervisor)
 		fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
 			strerror(-error), strerrorname_np(-error),
 			listen_advice(error, listener->address[0] == '/'));
+		record_listening(supervisor, listener->address, error);
 		return error;
 	}
 	supervisor->listening = true;
+	return 0;
+}
+
+/* A worker that was not itself may have shut a listening socket down, for all who share it. */
+static int mend_listeners(struct supervisor *supervisor)
+{
+	const struct options *options = supervisor->options;
+
+	for (unsigned int i = 0; i < options->address_count; i++) {
+		struct listener *listener = &supervisor->listeners[i];
+		struct pollfd state = {.fd = listener->socket};
+		if (poll(&state, 1, 0) == 0)
+			continue;
+		listen_close(listener);
+		int error = listen_open(listener, options->mode, options->group);
+		if (error)
+			return error;
+	}
 	return 0;
 }
 
@@ -324,7 +358,10 @@ static void record_ready(struct supervisor *supervisor, const char *summary)
 static void worker_ready(struct supervisor *supervisor, const char *summary)
 {
 
-	if (!supervisor->listening && open_listeners(supervisor)) {
+	int error = supervisor->listening ? mend_listeners(supervisor) : open_listeners(supervisor);
+	if (error) {
+		if (supervisor->listening)
+			say("listening again", error);
 		begin_stop(supervisor, 1);
 		return;
 	}
@@ -358,11 +395,6 @@ static void hear_worker(struct supervisor *supervisor)
 	int got = channel_receive(supervisor->channel, &message);
 
 	if (got == 1 && message.descriptor < 0 && !supervisor->ready) {
-		if (message.type == CHANNEL_VIEW &&
-			maker_answer(supervisor->maker, true, &message) == 0) {
-			answer(supervisor, supervisor->channel, &message);
-			return;
-		}
 		if (message.type == CHANNEL_READY) {
 			worker_ready(supervisor, message.text);
 			return;
@@ -383,7 +415,7 @@ static bool hear_question(struct supervisor *supervisor)
 	if (error == -EAGAIN)
 		return false;
 	if (error == 1 && message.type != CHANNEL_EXE && message.type != CHANNEL_IDENTIFY) {
-		error = maker_answer(supervisor->maker, false, &message);
+		error = maker_answer(supervisor->maker, !supervisor->ready, &message);
 		if (!error) {
 			answer(supervisor, channel, &message);
 			return true;
@@ -438,7 +470,7 @@ static void hear_signal(struct supervisor *supervisor)
 /* Returns in how many ms to come back, -1 for never. */
 static int keep_time(struct supervisor *supervisor)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (!supervisor->due)
 		return -1;
@@ -488,20 +520,19 @@ static void run(struct supervisor *supervisor)
 
 static int prepare(struct supervisor *supervisor)
 {
-	time_t now = time(NULL);
-	struct tm parts;
 	sigset_t signals;
 	ssize_t length = readlink("/proc/self/exe", supervisor->program, PATH_MAX - 1);
 
 	if (length < 0)
 		return -errno;
-	gmtime_r(&now, &parts);
-	strftime(supervisor->started, sizeof(supervisor->started), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	clock_stamp(supervisor->started);
 	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
 		supervisor->listeners[i] = (struct listener){
 			.address = supervisor->options->addresses[i],
 			.socket = -1,
 		};
+	/* Inherited as ignored, it would never tell of the worker's end. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

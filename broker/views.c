@@ -1,16 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 #include "views.h"
 
+#include "channel.h"
+#include "watch.h"
+
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
-/* A view that no rule calls for. No errno of the kernel's has this value. */
-#define ABSENT (-4096)
+/* A view that no rule calls for. */
+#define NONE UINT32_MAX
+
+/* A watch that a view depends on: the watched directory is that of its path's first `depth` components. */
+struct link {
+	struct link *next; /* of those with the same hash */
+	int watch;
+	uint32_t view;
+	unsigned int depth;
+};
+
+struct view {
+	uint32_t directory; /* of the policy */
+	uint32_t attributes;
+	int descriptor; /* or the negative errno with which making it failed */
+	bool stale;
+	struct link *links;
+	int link_count;
+};
+
+#define BUCKETS 1024
 
 struct views {
-	size_t count;
-	int (*descriptors)[VIEW_KINDS];
+	const struct policy_directory *directories;
+	size_t directory_count;
+	int questions, inotify;
+	uint32_t (*kinds)[VIEW_KINDS]; /* of each directory: a number of `list`, or NONE */
+	struct view *list;
+	uint32_t count;
+	struct link *buckets[BUCKETS];
 };
 
 /* The rights that call for a view of the kind `attributes`, of those anchored at `directory`. */
@@ -24,39 +53,174 @@ static bool wanted(const struct policy_directory *directory, uint32_t attributes
 	return rights & ~(uint32_t)POLICY_WRITING_RIGHTS;
 }
 
-int views_fill(const struct policy *policy,
-	int (*make)(void *context, const struct policy_directory *directory, uint32_t attributes),
-	void *context, struct views **result)
+struct views *views_new(const struct policy *policy, int questions, int inotify)
 {
+	struct views *views = calloc(1, sizeof(*views));
 	size_t count;
 	const struct policy_directory *directories = policy_directories(policy, &count);
-	struct views *views = calloc(1, sizeof(*views));
 
 	if (!views)
-		return -ENOMEM;
-	views->descriptors = calloc(count ? count : 1, sizeof(*views->descriptors));
-	if (!views->descriptors) {
-		free(views);
-		return -ENOMEM;
+		return NULL;
+	views->directories = directories;
+	views->directory_count = count;
+	views->questions = questions;
+	views->inotify = inotify;
+	views->kinds = calloc(count ? count : 1, sizeof(*views->kinds));
+	views->list = calloc(count ? count * VIEW_KINDS : 1, sizeof(*views->list));
+	if (!views->kinds || !views->list) {
+		views_free(views);
+		return NULL;
 	}
-	for (; views->count < count; views->count++) {
-		int *kinds = views->descriptors[views->count];
-		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++)
-			kinds[kind] = ABSENT;
-	}
-	for (size_t i = 0; i < count; i++) {
-		int *kinds = views->descriptors[i];
+	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
+			views->kinds[i][kind] = NONE;
 			if (!wanted(&directories[i], kind))
 				continue;
-			kinds[kind] = make(context, &directories[i], kind);
-			if (kinds[kind] == -ECANCELED) {
-				views_free(views);
-				return -ECANCELED;
-			}
+			views->kinds[i][kind] = views->count;
+			views->list[views->count++] = (struct view){
+				.directory = i,
+				.attributes = kind,
+				.descriptor = -ENOENT,
+				.stale = true,
+			};
 		}
 	}
-	*result = views;
+	return views;
+}
+
+size_t views_count(const struct views *views)
+{
+	return views->count;
+}
+
+/* ---- watches ---------------------------------------------------------------------------------- */
+
+static struct link **bucket(struct views *views, int watch)
+{
+	return &views->buckets[(unsigned int)watch % BUCKETS];
+}
+
+static void unlink_all(struct views *views, struct view *view)
+{
+	for (int i = 0; i < view->link_count; i++) {
+		struct link **at = bucket(views, view->links[i].watch);
+		while (*at != &view->links[i])
+			at = &(*at)->next;
+		*at = view->links[i].next;
+	}
+	free(view->links);
+	view->links = NULL;
+	view->link_count = 0;
+}
+
+/* Takes over the watches that the supervisor names, as text. 0, -ENOMEM or -EPROTO. */
+static int link_all(struct views *views, struct view *view, const char *text)
+{
+	struct link *links;
+	int count = *text != '\0';
+
+	for (const char *at = text; (at = strchr(at, ' ')); at++)
+		count++;
+	if (count > WATCH_DEPTH_MAX)
+		return -EPROTO;
+	links = calloc((size_t)count + 1, sizeof(*links));
+	if (!links)
+		return -ENOMEM;
+	for (int i = 0; i < count; i++) {
+		char *end;
+		links[i].watch = (int)strtol(text, &end, 10);
+		links[i].view = (uint32_t)(view - views->list);
+		links[i].depth = (unsigned int)i;
+		links[i].next = *bucket(views, links[i].watch);
+		*bucket(views, links[i].watch) = &links[i];
+		text = end;
+	}
+	view->links = links;
+	view->link_count = count;
+	return 0;
+}
+
+/* Whether the component behind the first `depth` ones of `path` is `name`; with none left: whether it is "". */
+static bool is_component(const char *path, unsigned int depth, const char *name)
+{
+	if (path[1] == '\0')
+		return name[0] == '\0';
+	for (; depth && *path; depth--)
+		path += 1 + strcspn(path + 1, "/");
+	path += *path == '/';
+	size_t length = strcspn(path, "/");
+	return strlen(name) == length && memcmp(name, path, length) == 0;
+}
+
+/* ---- making ----------------------------------------------------------------------------------- */
+
+static void close_view(struct view *view)
+{
+	if (view->descriptor >= 0)
+		close(view->descriptor);
+	view->descriptor = -ENOENT;
+	view->stale = true;
+}
+
+/* Asks the supervisor and waits for the answer, which is a VIEW. 0 or a negative errno: it is gone. */
+static int ask(struct views *views, struct channel_message *message)
+{
+	int got = channel_send(views->questions, message);
+
+	message->descriptor = -1;
+	if (!got)
+		got = channel_receive(views->questions, message);
+	if (got <= 0)
+		return got ? got : -ECONNRESET;
+	return message->type == CHANNEL_VIEW ? 0 : -EPROTO;
+}
+
+/* Has a view made, named to the supervisor for the first time or again. 0 or a negative errno: it is gone. */
+static int make(struct views *views, struct view *view, uint32_t type)
+{
+	const struct policy_directory *directory = &views->directories[view->directory];
+	struct channel_message message = {
+		.type = type,
+		.index = (uint32_t)(view - views->list),
+		.attributes = view->attributes,
+		.descriptor = -1,
+	};
+	int error;
+
+	if (directory->types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV))
+		message.attributes |= VIEW_DEVICE;
+	if (type == CHANNEL_VIEW)
+		memcpy(message.text, directory->path, strlen(directory->path) + 1);
+	close_view(view);
+	error = ask(views, &message);
+	if (error)
+		return error;
+	unlink_all(views, view);
+	error = link_all(views, view, message.text);
+	view->descriptor = message.error ? -message.error : message.descriptor;
+	if (!message.error && message.descriptor < 0)
+		error = -EMFILE; /* it was lost on the way: no room for it */
+	view->stale = error != 0;
+	if (error) {
+		close_view(view);
+		view->descriptor = error;
+	}
+	return 0;
+}
+
+int views_load(struct views *views,
+	int (*failed)(void *context, const struct policy_directory *directory, int error),
+	void *context)
+{
+	for (uint32_t i = 0; i < views->count; i++) {
+		struct view *view = &views->list[i];
+		int error = make(views, view, CHANNEL_VIEW);
+		if (error)
+			return error;
+		if (view->descriptor < 0 &&
+			failed(context, &views->directories[view->directory], view->descriptor))
+			return -ECANCELED;
+	}
 	return 0;
 }
 
@@ -64,20 +228,116 @@ void views_free(struct views *views)
 {
 	if (!views)
 		return;
-	for (size_t i = 0; i < views->count; i++)
-		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++)
-			if (views->descriptors[i][kind] >= 0)
-				close(views->descriptors[i][kind]);
-	free(views->descriptors);
+	for (uint32_t i = 0; i < views->count; i++) {
+		unlink_all(views, &views->list[i]);
+		close_view(&views->list[i]);
+	}
+	free(views->kinds);
+	free(views->list);
+	if (views->inotify >= 0)
+		close(views->inotify);
 	free(views);
 }
 
-int views_get(const struct views *views, uint32_t directory, uint32_t attributes)
+/* ---- serving ---------------------------------------------------------------------------------- */
+
+static struct view *find(struct views *views, uint32_t directory, uint32_t attributes)
 {
-	if (directory >= views->count || attributes >= VIEW_KINDS)
+	uint32_t number = NONE;
+
+	if (directory >= views->directory_count || attributes >= VIEW_KINDS)
+		return NULL;
+	number = views->kinds[directory][attributes];
+	if (number == NONE)
+		number = views->kinds[directory][attributes & ~(uint32_t)VIEW_EXEC];
+	return number == NONE ? NULL : &views->list[number];
+}
+
+int views_get(struct views *views, uint32_t directory, uint32_t attributes)
+{
+	struct view *view = find(views, directory, attributes);
+
+	if (!view)
 		return -EACCES;
-	const int *kinds = views->descriptors[directory];
-	if (kinds[attributes] == ABSENT)
-		attributes &= ~(uint32_t)VIEW_EXEC;
-	return kinds[attributes] == ABSENT ? -EACCES : kinds[attributes];
+	if (view->stale) {
+		int error = make(views, view, CHANNEL_RENEW);
+		if (error)
+			return error;
+	}
+	return view->descriptor;
+}
+
+int views_lend(struct views *views, uint32_t directory, uint32_t attributes)
+{
+	const struct view *view = find(views, directory, attributes);
+	struct channel_message message = {.type = CHANNEL_DEVICE, .descriptor = -1};
+
+	if (!view)
+		return -EACCES;
+	message.index = (uint32_t)(view - views->list);
+	int error = ask(views, &message);
+	if (error)
+		return error;
+	if (message.error)
+		return -message.error;
+	return message.descriptor < 0 ? -EMFILE : message.descriptor;
+}
+
+int views_end_loan(struct views *views)
+{
+	struct channel_message message = {.type = CHANNEL_DEVICE_DONE, .descriptor = -1};
+	int error = ask(views, &message);
+
+	return error ? error : -message.error;
+}
+
+int views_descriptor(const struct views *views)
+{
+	return views->inotify;
+}
+
+void views_stale(struct views *views, uint32_t index)
+{
+	/* Closed at once: a file system that was unmounted is not to be kept busy. */
+	if (index < views->count)
+		close_view(&views->list[index]);
+}
+
+/* Marks the views that an event is about. */
+static void take_event(struct views *views, const struct inotify_event *event)
+{
+	const char *name = event->len ? event->name : "";
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		for (uint32_t i = 0; i < views->count; i++)
+			close_view(&views->list[i]);
+		return;
+	}
+	for (const struct link *link = *bucket(views, event->wd); link; link = link->next) {
+		struct view *view = &views->list[link->view];
+		const char *path = views->directories[view->directory].path;
+		if (link->watch == event->wd && !view->stale &&
+			((event->mask & IN_UNMOUNT) || is_component(path, link->depth, name)))
+			close_view(view);
+	}
+}
+
+void views_changed(struct views *views)
+{
+	static char buffer[65536] __attribute__((aligned(8)));
+	ssize_t length;
+
+	/* To the end, but not for ever: who changes directories all the time pays for each change himself. */
+	for (int i = 0; i < 64; i++) {
+		length = read(views->inotify, buffer, sizeof(buffer));
+		if (length <= 0)
+			return;
+		for (ssize_t at = 0; at < length;) {
+			const struct inotify_event *event = (const void *)(buffer + at);
+			at += (ssize_t)(sizeof(*event) + event->len);
+			/* The end of a watch comes after whatever ended it. */
+			if (!(event->mask & IN_IGNORED))
+				take_event(views, event);
+		}
+	}
 }

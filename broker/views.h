@@ -1,41 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * views.h: all that a worker can reach. A table of directory descriptors, one for each directory of
- * the policy and each set of attributes that its rights call for, made by the supervisor (clone.h).
+ * views.h: all that a worker can reach. A table of directory descriptors, one for each directory of the policy
+ * and each set of attributes that its rights call for, made by the supervisor (maker.h, clone.h).
  *
- * The table is filled while the worker loads and does not change afterwards. It opens nothing
- * itself.
+ * A view shows one directory, whatever becomes of its name. When the name comes to mean another (a deploy by
+ * rename, a rotation), or a mount comes or goes, the view is stale: it is closed at once, and made anew when it
+ * is needed next. The kernel reports the first kind before the call that caused it returns (watch.h), so whoever
+ * reads those reports before the next request never serves from a directory that has been replaced.
+ *
+ * It opens nothing itself, and names to the supervisor only what the policy names.
  */
 #ifndef BROKER_VIEWS_H
 #define BROKER_VIEWS_H
 
+#include "clone.h"
 #include "policy.h"
-
-/* What a view allows beyond reading. Every view is nosuid and nodev. */
-enum view_attribute {
-	VIEW_WRITABLE = 1u << 0, /* else read-only */
-	VIEW_EXEC = 1u << 1,	 /* else noexec */
-};
-#define VIEW_KINDS 4
 
 struct views;
 
 /*
- * Asks `make` for each view that `policy` calls for: it returns a descriptor, which the table then
- * owns, or a negative errno, which views_get repeats to whoever needs that view; `make` may be
- * called as often as there are kinds for each directory. Returns 0, or -ENOMEM, or -ECANCELED as
- * soon as `make` does.
+ * For the views that `policy` calls for. `questions` is the socket to ask the supervisor on (channel.h);
+ * `inotify` its reports, which the table then owns. NULL where memory is short.
  */
-int views_fill(const struct policy *policy,
-	int (*make)(void *context, const struct policy_directory *directory, uint32_t attributes),
-	void *context, struct views **views);
+struct views *views_new(const struct policy *policy, int questions, int inotify);
 void views_free(struct views *views);
 
 /*
- * The descriptor (O_PATH, the table's own) to open beneath for a decision on `directory`, or the
- * negative errno with which making it failed. With VIEW_EXEC the one without is given where only
- * that exists: a descriptor may do less than its grant, never more.
+ * Has every view made, while the worker loads. Of one that cannot be, `failed` is told; unless it returns 0 the
+ * rest is not tried, and -ECANCELED is returned. Otherwise 0, or a negative errno: the supervisor is gone.
  */
-int views_get(const struct views *views, uint32_t directory, uint32_t attributes);
+int views_load(struct views *views,
+	int (*failed)(void *context, const struct policy_directory *directory, int error),
+	void *context);
+size_t views_count(const struct views *views);
+
+/*
+ * The descriptor (O_PATH, the table's own, good until the next call of any function here) to open beneath for
+ * a decision on `directory`; or the negative errno with which making it failed. Waits for the supervisor
+ * where the view is stale. With VIEW_EXEC the one without is given where only that exists: a descriptor may
+ * do less than its grant, never more.
+ */
+int views_get(struct views *views, uint32_t directory, uint32_t attributes);
+
+/*
+ * The same for opening a device: a view in which that is possible, the caller's to close; and, after the device
+ * has been opened, the end of that: 0, or a negative errno and then the device is not to be handed out.
+ */
+int views_lend(struct views *views, uint32_t directory, uint32_t attributes);
+int views_end_loan(struct views *views);
+
+/* The descriptor to poll for changes, and what to call when it is readable, before anything is served. */
+int views_descriptor(const struct views *views);
+void views_changed(struct views *views);
+
+/* The supervisor says that the mounts have changed for the view of that number. */
+void views_stale(struct views *views, uint32_t index);
 
 #endif

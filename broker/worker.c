@@ -3,12 +3,13 @@
 
 #include "audit.h"
 #include "channel.h"
+#include "clock.h"
 #include "confine.h"
 #include "connection.h"
 #include "diagnostic.h"
-#include "listen.h"
 #include "operations.h"
 #include "policy.h"
+#include "quota.h"
 #include "settle.h"
 #include "system.h"
 #include "views.h"
@@ -22,7 +23,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ms. A connection that matches no subject has nothing to wait for here. */
@@ -44,23 +44,17 @@ struct worker {
 	struct policy *policy;
 	struct policy_scratch *scratch;
 	struct views *views;
-	unsigned int view_count;
 	struct listening *listening[OPTIONS_ADDRESSES_MAX];
 	unsigned int listening_count;
+	bool broken; /* it cannot go on */
 	bool paused; /* not accepting until `resume` */
 	int64_t resume;
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
+	struct quota *quota;
+	uid_t full; /* whose connections were refused last, so that it is recorded once */
 	struct operations operations;
 	struct audit_line line;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int fail(const char *what, int error)
 {
@@ -72,6 +66,22 @@ static int fail(const char *what, int error)
 /* ---- loading ----------------------------------------------------------------------------------
  */
 
+/* For whoever starts the daemon by hand, and for whoever reads the record afterwards. */
+static void report_diagnostic(struct worker *worker, const struct policy_diagnostic *diagnostic)
+{
+	char place[CHANNEL_TEXT_MAX];
+
+	policy_diagnostic_print(stderr, diagnostic);
+	snprintf(place, sizeof(place), "%s:%u:%u", diagnostic->file, diagnostic->line,
+		diagnostic->column);
+	audit_begin(&worker->line, worker->log, "policy");
+	audit_string(&worker->line, "verdict",
+		diagnostic->severity == POLICY_ERROR ? "error" : "warning");
+	audit_string(&worker->line, "rule", diagnostic->line ? place : diagnostic->file);
+	audit_string(&worker->line, "reason", diagnostic->message);
+	audit_end(&worker->line);
+}
+
 static int load_policy(struct worker *worker)
 {
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
@@ -82,8 +92,10 @@ static int load_policy(struct worker *worker)
 		return fail("loading the policy", -ENOMEM);
 	policy_system_environment(&environment);
 	error = policy_load(worker->options->policy, &environment, diagnostics, &worker->policy);
+	if (!error)
+		policy_unserved(worker->policy, diagnostics);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
-		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
+		report_diagnostic(worker, policy_diagnostics_get(diagnostics, i));
 	policy_diagnostics_free(diagnostics);
 	/* An error in it has just been printed, line by line. */
 	if (error == -EINVAL)
@@ -123,61 +135,41 @@ static void record_missing_view(
 	audit_string(&worker->line, "reason",
 		error == -ELOOP
 			? "the directory is reached through a symbolic link: write its real path"
-			: "the directory cannot be opened: nothing beneath it is served");
+			: "the directory cannot be opened: nothing beneath it is served until it can");
 	audit_errno(&worker->line, -error);
 	audit_end(&worker->line);
 }
 
-/* Has the supervisor make one view (views_fill). */
-static int make_view(void *context, const struct policy_directory *directory, uint32_t attributes)
+/* A view could not be made (views_load). Not 0 where nothing can be served without it. */
+static int view_failed(void *context, const struct policy_directory *directory, int error)
 {
-	struct worker *worker = context;
-	struct channel_message message = {
-		.type = CHANNEL_VIEW,
-		.index = worker->view_count++,
-		.attributes = attributes,
-		.descriptor = -1,
-	};
-	int error;
-
-	if (strlen(directory->path) > CHANNEL_TEXT_MAX)
-		return -ENAMETOOLONG;
-	strcpy(message.text, directory->path);
-	error = channel_send(worker->channel, &message);
-	if (!error && (error = channel_receive(worker->channel, &message)) == 0)
-		error = -ECONNRESET;
-	if (error < 0 || message.type != CHANNEL_VIEW) {
-		fail("asking for a view", error < 0 ? error : -EPROTO);
-		return -ECANCELED;
-	}
-	error = -message.error;
-	if (!error && message.descriptor < 0)
-		error = -EMFILE; /* it was lost on the way: no room for it */
 	switch (-error) {
-	case 0:
-		return message.descriptor;
 	case EPERM:
 	case ENOSYS:
 	case ENOTRECOVERABLE:
 	case EMFILE:
 	case ENFILE:
 	case ENOMEM:
+	case ENOSPC:
 		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", directory->path,
 			strerror(-error), strerrorname_np(-error),
 			error == -EPERM	   ? ": start fdbrokerd as root (CAP_SYS_ADMIN)"
 			: error == -ENOSYS ? ": Linux 5.12 is the oldest that can"
+			: error == -ENOSPC ? ": raise fs.inotify.max_user_watches"
 					   : "");
-		return -ECANCELED;
+		return -1;
 	}
-	/* Not there, or not a directory: others can be served. */
-	record_missing_view(worker, directory, error);
-	return error;
+	/* Not there, or not a directory: it is made when it comes, and others can be served. */
+	record_missing_view(context, directory, error);
+	return 0;
 }
 
-static int make_views(struct worker *worker)
+static int make_views(struct worker *worker, int inotify)
 {
-	int error = views_fill(worker->policy, make_view, worker, &worker->views);
+	int error;
 
+	worker->views = views_new(worker->policy, worker->questions, inotify);
+	error = worker->views ? views_load(worker->views, view_failed, worker) : -ENOMEM;
 	if (error == -ECANCELED)
 		return 1; /* said already */
 	return error ? fail("making the views", error) : 0;
@@ -208,20 +200,11 @@ static int confine(struct worker *worker)
 	return 0;
 }
 
-static void format_time(char buffer[24])
-{
-	time_t now = time(NULL);
-	struct tm parts;
-
-	gmtime_r(&now, &parts);
-	strftime(buffer, 24, "%Y-%m-%dT%H:%M:%SZ", &parts);
-}
-
 static int prepare(struct worker *worker)
 {
 	const struct options *options = worker->options;
 	struct operations *operations = &worker->operations;
-	struct channel_message message = {.descriptor = -1};
+	struct channel_message message = {.descriptor = -1}, watch = {.descriptor = -1};
 
 	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START ||
 		message.descriptor < 0) {
@@ -231,11 +214,14 @@ static int prepare(struct worker *worker)
 	snprintf(operations->started, sizeof(operations->started), "%.23s", message.text);
 	operations->daemon_uid = geteuid();
 	worker->questions = message.descriptor;
+	if (channel_receive(worker->channel, &watch) != 1 || watch.type != CHANNEL_WATCH ||
+		watch.descriptor < 0)
+		return fail("starting", -EPROTO);
 	if (load_policy(worker) || name_exes(worker))
 		return 1;
-	if (make_views(worker) || confine(worker))
+	if (make_views(worker, watch.descriptor) || confine(worker))
 		return 1;
-	format_time(operations->loaded);
+	clock_stamp(operations->loaded);
 	operations->resolver = (struct resolver){
 		.policy = worker->policy,
 		.scratch = worker->scratch,
@@ -268,13 +254,16 @@ static void list_remove(struct connection *connection)
  * closed. */
 static void list_stranger(struct worker *worker, struct connection *connection)
 {
-	connection->expires = now_ms() + STRANGER_IDLE;
+	connection->expires = clock_ms() + STRANGER_IDLE;
 	list_add(&worker->strangers, connection);
 }
 
 static void drop(struct worker *worker, struct connection *connection)
 {
 	list_remove(connection);
+	if (worker->full == connection->peer.uid)
+		worker->full = (uid_t)-1;
+	quota_give_back(worker->quota, connection->peer.uid);
 	connection_free(connection);
 	worker->operations.connections--;
 }
@@ -303,7 +292,30 @@ static void pause_accepting(struct worker *worker, int error)
 	audit_end(&worker->line);
 	watch_listening(worker, EPOLL_CTL_DEL);
 	worker->paused = true;
-	worker->resume = now_ms() + ACCEPT_PAUSE;
+	worker->resume = clock_ms() + ACCEPT_PAUSE;
+}
+
+/* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
+static int take_quota(struct worker *worker, const struct connection *connection)
+{
+	const struct peer *peer = &connection->peer;
+	struct policy_limits limits;
+
+	policy_caller_limits(peer->caller, &limits);
+	uint32_t most =
+		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
+	int error = quota_take(worker->quota, peer->uid, most);
+	if (error != -EDQUOT || worker->full == peer->uid)
+		return error;
+	worker->full = peer->uid;
+	audit_begin(&worker->line, worker->log, "limit");
+	audit_string(&worker->line, "verdict", "error");
+	audit_number(&worker->line, "uid", peer->uid);
+	audit_string(&worker->line, "reason", "too many connections of one uid");
+	audit_number(&worker->line, "connections", most);
+	audit_errno(&worker->line, EDQUOT);
+	audit_end(&worker->line);
+	return error;
 }
 
 static void accept_connections(struct worker *worker, const struct listening *listening)
@@ -329,6 +341,12 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		default: /* that one is gone; the next may not be */
 			continue;
 		}
+		error = take_quota(worker, connection);
+		if (error) {
+			connection_dismiss(connection, -error);
+			connection_free(connection);
+			continue;
+		}
 		worker->operations.connections++;
 		if (policy_caller_subjects(connection->peer.caller))
 			list_add(&worker->known, connection);
@@ -344,6 +362,10 @@ static int hear_supervisor(struct worker *worker)
 
 	if (channel_receive(worker->channel, &message) != 1)
 		return -1;
+	if (message.type == CHANNEL_STALE && message.descriptor < 0) {
+		views_stale(worker->views, message.index);
+		return 0;
+	}
 	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
 		return -1;
 	struct listening *listening = malloc(sizeof(*listening));
@@ -379,7 +401,7 @@ static int keep_time(struct worker *worker)
 
 	if (stranger == &worker->strangers && !worker->paused)
 		return -1;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (worker->paused && worker->resume <= now) {
 		worker->paused = false;
 		watch_listening(worker, EPOLL_CTL_ADD);
@@ -401,15 +423,26 @@ static void serve(struct worker *worker)
 	void *const first = worker->listening;
 	void *const last = worker->listening + OPTIONS_ADDRESSES_MAX;
 
-	for (;;) {
+	while (!worker->broken) {
 		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
+		/* What has been replaced must not be served to a request that was sent afterwards. */
+		for (int i = 0; i < count; i++)
+			if (events[i].data.ptr == &worker->views)
+				views_changed(worker->views);
 		for (int i = 0; i < count; i++) {
 			void *source = events[i].data.ptr;
+			if (source == &worker->views)
+				continue;
 			if (source == worker) {
 				if (hear_supervisor(worker))
 					return;
 			} else if (source >= first && source < last) {
-				accept_connections(worker, *(struct listening **)source);
+				/* A listening socket that hangs up was shut down: a new worker
+				 * gets another. */
+				if (events[i].events & (EPOLLHUP | EPOLLERR))
+					worker->broken = true;
+				else
+					accept_connections(worker, *(struct listening **)source);
 			} else {
 				serve_connection(worker, source, events[i].events);
 			}
@@ -428,9 +461,12 @@ static int start_serving(struct worker *worker)
 		error = -errno;
 	if (!error)
 		error = watch(worker, EPOLL_CTL_ADD, worker->channel, worker);
+	if (!error)
+		error = watch(
+			worker, EPOLL_CTL_ADD, views_descriptor(worker->views), &worker->views);
 	policy_summarize(worker->policy, &summary);
-	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %u views",
-		summary.subjects, summary.rules, worker->view_count);
+	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
+		summary.subjects, summary.rules, views_count(worker->views));
 	if (!error)
 		error = channel_send(worker->channel, &message);
 	return error ? fail("starting to serve", error) : 0;
@@ -449,6 +485,7 @@ static void release(struct worker *worker)
 	}
 	if (worker->epoll >= 0)
 		close(worker->epoll);
+	quota_free(worker->quota);
 	views_free(worker->views);
 	policy_scratch_free(worker->scratch);
 	policy_free(worker->policy);
@@ -468,9 +505,15 @@ int worker_run(const struct options *options, int log)
 	worker->epoll = worker->questions = -1;
 	worker->known.next = worker->known.previous = &worker->known;
 	worker->strangers.next = worker->strangers.previous = &worker->strangers;
+	worker->full = (uid_t)-1;
+	worker->quota = quota_new();
+	if (!worker->quota)
+		return fail("starting", -ENOMEM);
 	status = prepare(worker) || start_serving(worker);
 	if (!status)
 		serve(worker);
+	if (worker->broken)
+		status = 1;
 	release(worker);
 	return status;
 }

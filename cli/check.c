@@ -1,56 +1,170 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c: the subcommand that reads a policy as the daemon would, and says what is wrong with it.
+ * check.c: `fdbroker check`: everything wrong with a policy, and what looks wrong, before it is
+ * loaded.
  *
- * It loads the very files with the very code of the daemon, so that what passes here loads there. It
- * must never change anything, nor need a broker.
+ * Expects that fail count as findings, and so do rules whose path runs through a symbolic link: the
+ * broker matches what it opens, so such a rule never matches.
  */
-#include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
-
 #include "command.h"
-#include "diagnostic.h"
-#include "policy.h"
-#include "report.h"
+#include "policy-file.h"
 #include "system.h"
 
-#define POLICY_DEFAULT "/etc/fdbroker/policy"
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The first component of a directory that is a symbolic link: how many bytes lead to it, or 0. */
+static size_t link_within(const char *path)
+{
+	char prefix[PATH_MAX];
+	struct stat status;
+
+	for (size_t at = 1; path[0] == '/' && path[1]; at++) {
+		at += strcspn(path + at, "/");
+		memcpy(prefix, path, at);
+		prefix[at] = '\0';
+		if (lstat(prefix, &status) < 0)
+			return 0;
+		if (S_ISLNK(status.st_mode))
+			return at;
+		if (!path[at])
+			break;
+	}
+	return 0;
+}
+
+static void check_links(const struct policy *policy, struct policy_diagnostics *diagnostics)
+{
+	size_t count;
+	const struct policy_directory *directories = policy_directories(policy, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		size_t at = link_within(directories[i].path);
+		char message[2 * PATH_MAX], hint[PATH_MAX + 64], *real;
+
+		if (!at)
+			continue;
+		snprintf(message, sizeof(message), "'%.*s' is a symbolic link: this never matches",
+			(int)at, directories[i].path);
+		real = realpath(directories[i].path, NULL);
+		if (real)
+			snprintf(hint, sizeof(hint), "write %s", real);
+		policy_warn(policy, diagnostics, directories[i].file, directories[i].line,
+			real ? hint : NULL, message);
+		free(real);
+	}
+}
+
+static void check_expectations(const struct policy *policy, struct policy_diagnostics *diagnostics)
+{
+	size_t count;
+	const struct policy_expectation *expectations = policy_expectations(policy, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct policy_expectation *one = &expectations[i];
+		struct policy_decision decision;
+
+		if (policy_ask(policy, &one->identity, one->rights, one->target, &decision) ==
+			-ENOMEM)
+			continue;
+		if ((decision.reason == POLICY_ALLOWED) == one->allow)
+			continue;
+		policy_warn(policy, diagnostics, one->file, one->line, "fdbroker explain says why",
+			one->allow ? "this expect fails: it is denied"
+				   : "this expect fails: it is allowed");
+	}
+}
+
+static void print_json(const struct policy_diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++) {
+		const struct policy_diagnostic *one = policy_diagnostics_get(diagnostics, i);
+
+		printf("{\"severity\":\"%s\",\"file\":",
+			one->severity == POLICY_ERROR ? "error" : "warning");
+		json_string(one->file);
+		printf(",\"line\":%u,\"column\":%u,\"length\":%u,\"message\":", one->line,
+			one->column, one->length);
+		json_string(one->message);
+		if (one->hint) {
+			printf(",\"hint\":");
+			json_string(one->hint);
+		}
+		puts("}");
+	}
+}
+
+static void print_privileges(const struct policy *policy)
+{
+	struct policy_summary summary;
+	const char *names[POLICY_CAPABILITIES_MAX];
+	size_t count, capabilities;
+	const struct policy_directory *directories = policy_directories(policy, &count);
+	char rights[POLICY_RIGHTS_BUFFER];
+
+	policy_summarize(policy, &summary);
+	policy_rights_print(summary.rights, rights, sizeof(rights));
+	printf("rights: %s\n", *rights ? rights : "none");
+	capabilities = policy_capabilities(summary.rights, names);
+	printf("capabilities:");
+	for (size_t i = 0; i < capabilities; i++)
+		printf(" %s", names[i]);
+	puts(capabilities ? "" : " none");
+	puts("directories:");
+	for (size_t i = 0; i < count; i++) {
+		policy_rights_print(
+			directories[i].rights | directories[i].exec_rights, rights, sizeof(rights));
+		printf("  %s: %s%s (%s:%u)\n", directories[i].path, rights,
+			directories[i].exec_rights ? ", exec" : "", directories[i].file,
+			directories[i].line);
+	}
+}
 
 int command_check(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
+		{"privileges", no_argument, NULL, 'P'},
+		{"json", no_argument, NULL, 'j'},
 		COMMAND_COMMON_OPTIONS,
 	};
+	const char *path = POLICY_DEFAULT_FILE;
+	bool privileges = false, json = false;
 	struct policy_diagnostics *diagnostics;
-	struct policy_environment environment;
-	struct policy_summary summary;
-	struct policy *policy = NULL;
-	const char *path = POLICY_DEFAULT;
+	struct policy *policy;
 	size_t findings;
-	int error;
+	int option;
 
-	while (command_option(self, argc, argv, options) == 'p')
-		path = optarg;
+	while ((option = command_option(self, argc, argv, options)) != -1) {
+		if (option == 'p')
+			path = optarg;
+		else if (option == 'P')
+			privileges = true;
+		else
+			json = true;
+	}
 	if (optind < argc)
 		return command_misused(self, "%s: unexpected argument", argv[optind]);
-	diagnostics = policy_diagnostics_new();
-	if (!diagnostics)
-		return report_failure(self->name, path, ENOMEM);
-	policy_system_environment(&environment);
-	error = policy_load(path, &environment, diagnostics, &policy);
-	findings = policy_diagnostics_count(diagnostics);
-	for (size_t i = 0; i < findings; i++)
-		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
-	policy_diagnostics_free(diagnostics);
-	if (error && error != -EINVAL)
-		return report_failure(self->name, path, -error);
-	if (!error) {
-		policy_summarize(policy, &summary);
-		printf("%s: %zu subjects, %zu rules%s\n", path, summary.subjects, summary.rules,
-			findings ? "" : ", nothing to complain of");
+	if (policy_file_load(path, &diagnostics, &policy) == 0) {
+		if (policy_lint(policy, diagnostics))
+			fputs("fdbroker: out of memory\n", stderr);
+		policy_unserved(policy, diagnostics);
+		check_links(policy, diagnostics);
+		check_expectations(policy, diagnostics);
 	}
+	if (json)
+		print_json(diagnostics);
+	else
+		policy_file_print(diagnostics);
+	if (policy && privileges)
+		print_privileges(policy);
+	findings = policy_diagnostics_count(diagnostics);
+	policy_diagnostics_free(diagnostics);
 	policy_free(policy);
-	return findings ? EXIT_FAILED : EXIT_DONE;
+	return findings ? EXIT_FAILED : 0;
 }

@@ -26,6 +26,9 @@ struct command {
 int command_open(const struct command *self, int argc, char **argv);
 int command_cat(const struct command *self, int argc, char **argv);
 int command_check(const struct command *self, int argc, char **argv);
+int command_test(const struct command *self, int argc, char **argv);
+int command_explain(const struct command *self, int argc, char **argv);
+int command_fmt(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
 
 /*

@@ -7,11 +7,13 @@
  * its function in a file of its group, and its name in completion/fdbroker. This file must never
  * know what a subcommand does.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "fdbroker-protocol.h"
@@ -22,10 +24,30 @@
 	"\n"
 
 static const struct command commands[] = {
-	{"check", command_check, "[--policy FILE]",
+	{"check", command_check, "[--policy FILE] [--privileges] [--json]",
 		"say what is wrong with a policy, if anything is",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"  --privileges      also print the rights, capabilities and directories it calls for\n"
+		"  --json            print one JSON object for each finding\n"
 		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
+	{"test", command_test, "[--policy FILE]", "run the expect lines of a policy",
+		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"Exits with 0 if all hold, with 1 if not.\n"},
+	{"explain", command_explain,
+		"[--policy FILE] (--user USER [OPTION...] RIGHTS PATH | --subject NAME)",
+		"say whether a policy allows something, and why",
+		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"  --user USER       who asks, by name or number\n"
+		"  --group GROUP     a group they are in besides their own; several times\n"
+		"  --exe PATH        the program they run\n"
+		"  --unit NAME       the service or scope they run in\n"
+		"  --label LABEL     their security label\n"
+		"  --via ADDRESS     the socket they come through\n"
+		"  --subject NAME    list all rules of one subject instead\n"
+		"Exits with 0 if it is allowed, with 1 if it is denied.\n"},
+	{"fmt", command_fmt, "[--check] FILE...", "lay out policy files in the one canonical way",
+		"  --check           change nothing, and print the names of those that would change\n"
+		"Exits with 0 if all is done (or nothing would change), with 1 if not.\n"},
 	{"open", command_open,
 		"[--flags LIST] [--mode OCTAL] [--socket ADDRESS] PATH [-- COMMAND...]",
 		"open a file through the broker, for a command or as cat does",
@@ -98,9 +120,22 @@ int command_misused(const struct command *self, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+/*
+ * A standard descriptor that is closed would become the socket to the broker, and what is printed a request.
+ * What stands in for it fails as it would: reading from standard input, writing to the others.
+ */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_NOCTTY);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
+
+	fill_standard_descriptors();
 
 	if (argc < 2) {
 		print_list(stderr);

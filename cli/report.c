@@ -35,9 +35,23 @@ static void print_reason(int error)
 	fprintf(stderr, ": %s (%s)\n", strerror(error), name ? name : "unknown");
 }
 
+/* A name, with what would do things to a terminal, or to the line, as \ooo. */
+static void print_escaped(const char *name)
+{
+	for (; *name; name++) {
+		unsigned char byte = (unsigned char)*name;
+		if (byte < 0x20 || byte == 0x7f || byte == '\\')
+			fprintf(stderr, "\\%03o", byte);
+		else
+			fputc(byte, stderr);
+	}
+}
+
 int report_failure(const char *action, const char *object, int error)
 {
-	fprintf(stderr, "fdbroker: %s%s%s", action, object ? " " : "", object ? object : "");
+	fprintf(stderr, "fdbroker: %s%s", action, object ? " " : "");
+	if (object)
+		print_escaped(object);
 	print_reason(error);
 	return EXIT_FAILED;
 }
@@ -84,8 +98,8 @@ static void explain_abstract(int error)
 {
 	if (error != ECONNREFUSED)
 		return;
-	fputs("fdbroker: nobody listens on that name in this network namespace, and abstract names "
-	      "do not cross network namespaces: " ALTERNATIVES "\n",
+	fputs("fdbroker: is fdbrokerd running? Nobody listens on that name in this network namespace, "
+	      "and abstract names do not cross network namespaces: " ALTERNATIVES "\n",
 		stderr);
 }
 
@@ -124,6 +138,14 @@ static void explain_descriptor(int error)
 			stderr);
 }
 
+/* A mistake on the command line, or in the environment. */
+static int report_bad_address(void)
+{
+	fputs("fdbroker: an address is @NAME, /PATH or fd:N; a name or path has at most 107 bytes\n",
+		stderr);
+	return EXIT_USAGE;
+}
+
 int report_no_connection(const char *action, const char *address, int error)
 {
 	struct address parsed;
@@ -141,9 +163,7 @@ int report_no_connection(const char *action, const char *address, int error)
 	print_reason(error);
 
 	if (address_parse(address, &parsed) < 0)
-		fputs("fdbroker: an address is @NAME, /PATH or fd:N; a name or path has at most 107 "
-		      "bytes\n",
-			stderr);
+		return report_bad_address();
 	else if (error == EPERM)
 		explain_stranger(&parsed);
 	else if (parsed.kind == ADDRESS_ABSTRACT)

@@ -9,7 +9,7 @@ int report_failure(const char *action, const char *object, int error);
 
 /*
  * Reports that fdbroker_connect(address) failed with `error`, why that usually is, and what could
- * be done instead. EXIT_FAILED.
+ * be done instead. EXIT_FAILED, or EXIT_USAGE where `address` has not the form of one.
  */
 int report_no_connection(const char *action, const char *address, int error);
 

@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "fdbroker.h"
@@ -100,6 +102,9 @@ static bool next_line(char **text, char **name, char **value)
 	return false;
 }
 
+/* Seconds. */
+#define PATIENCE 5
+
 static void print_status(char *text, bool json)
 {
 	char *name, *value;
@@ -128,6 +133,18 @@ static void print_status(char *text, bool json)
 		puts("}");
 }
 
+/* A broker that is there and does not answer is what whoever asks for its status wants to hear of. */
+static void give_up(int number)
+{
+	static const char text[] =
+		"fdbroker: status: connected, but the broker does not answer; see its log\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILED);
+	_exit(EXIT_FAILED);
+}
+
 int command_status(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -152,7 +169,10 @@ int command_status(const struct command *self, int argc, char **argv)
 	broker = fdbroker_connect(address);
 	if (!broker)
 		return report_no_connection(self->name, address, errno);
+	signal(SIGALRM, give_up);
+	alarm(PATIENCE);
 	text = fdbroker_status(broker);
+	alarm(0);
 	if (!text) {
 		report_failure(self->name, NULL, errno);
 		fdbroker_disconnect(broker);

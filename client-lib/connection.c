@@ -24,11 +24,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "address.h"
 #include "fdbroker-protocol.h"
 #include "server.h"
+
+/* Seconds. */
+#define CONNECT_PATIENCE 2
 
 struct fdbroker {
 	pthread_mutex_t lock; /* held during an exchange */
@@ -137,15 +141,36 @@ static struct fdbroker *connection_new(const struct address *address, uid_t name
 	return broker;
 }
 
+/*
+ * Moves a descriptor out of the way of standard input, output and error, one of which was closed: what the
+ * program prints there must not go to the broker. Returns it, or -1 and errno.
+ */
+static int above_standard(int fd)
+{
+	int moved, error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	return moved;
+}
+
 /* Connects to an address that is a name, and checks who answers. A descriptor or a negative errno.
  */
 static int dial(const struct address *address, uid_t named)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* Bounds the wait for room in the backlog (socket(7)): a stranger who has taken the name could
+	 * keep it full. */
+	static const struct timeval patience = {.tv_sec = CONNECT_PATIENCE}, none;
+	int fd = above_standard(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	int error = 0;
 
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	/* On AF_UNIX a signal leaves nothing half done: simply again. */
 	while (connect(fd, (const struct sockaddr *)&address->name, address->length) < 0) {
 		if (errno != EINTR) {
@@ -155,8 +180,10 @@ static int dial(const struct address *address, uid_t named)
 	}
 	if (error == 0)
 		error = server_check(fd, named, address->kind == ADDRESS_PATHNAME);
-	if (error == 0)
+	if (error == 0) {
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
 		return fd;
+	}
 	close(fd);
 	return error;
 }

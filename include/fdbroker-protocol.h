@@ -71,7 +71,7 @@ struct fdbroker_entry {
 struct fdbroker_request {
 	uint16_t version;      /* FDBROKER_PROTOCOL_VERSION; else EPROTONOSUPPORT */
 	uint16_t operation;    /* enum fdbroker_operation; else EOPNOTSUPP */
-	uint32_t id;	       /* chosen by the client, repeated in the reply */
+	uint32_t id;	       /* chosen by the client, not 0; repeated in the reply */
 	uint64_t flags;	       /* by operation; unknown bits are EINVAL */
 	uint32_t mode;	       /* by operation; zero where it has no meaning */
 	uint16_t path_length;  /* bytes */
@@ -83,8 +83,9 @@ struct fdbroker_request {
  * message in one SCM_RIGHTS control message. Fewer having arrived than that means that the receiver
  * had no room for them (MSG_CTRUNC), never that the broker sent fewer.
  *
- * Replies to one connection may come in any order. The reply to a message too short to hold an id has
- * the id 0.
+ * Replies to one connection may come in any order. A reply with the id 0 answers no request: it says, by
+ * its error, why the connection ends (EDQUOT: this uid has too many; EBADMSG: a message that was not even
+ * long enough for an id, or longer than any request).
  */
 struct fdbroker_reply {
 	uint16_t version;     /* FDBROKER_PROTOCOL_VERSION */

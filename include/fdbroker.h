@@ -43,7 +43,8 @@ struct fdbroker;
  *	EPERM		the server is neither root's nor the caller's
  *	EBADF		fd:N is not open
  *	EBUSY		fd:N belongs to another connection of this process already
- *	ECONNREFUSED, ENOENT, EACCES, EAGAIN, EMFILE, ENFILE, ENOMEM
+ *	EAGAIN		nobody took the connection within two seconds
+ *	ECONNREFUSED, ENOENT, EACCES, EMFILE, ENFILE, ENOMEM
  *			as socket(2) and connect(2) give them. An abstract name does not cross
  *			network namespaces: ECONNREFUSED; use the pathname or an inherited socket.
  */
@@ -74,8 +75,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
  * could mean something else than their text says; they are EINVAL.
  *
  * The descriptor is close-on-exec, whether O_CLOEXEC is given or not: clear FD_CLOEXEC with fcntl(2)
- * to hand it to another program. It can do no more than was asked for: one opened for reading cannot
- * be reopened for writing.
+ * to hand it to another program. It can do no more than was asked for: a file that was there and was
+ * opened for reading cannot be reopened for writing. (One that was created belongs to the caller.)
  *
  * The caller's umask is applied to the mode, as open(2) does. It is read from /proc, without /proc with
  * the help of a short-lived thread; where neither is possible, 077 is assumed.
@@ -84,6 +85,7 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	EACCES		the policy does not allow it (the broker's log says why)
  *	EINVAL		flags that the broker does not know or does not serve: O_PATH, O_ASYNC, an
  *			access mode of 3, O_CREAT with O_DIRECTORY
+ *	EAGAIN		another process holds a lease on the file (fcntl(2))
  *	EMFILE		this process has no room for another descriptor
  *	ECONNRESET	the broker went away before it answered: it may have happened or not
  *	EPROTO		what answered does not speak this protocol

@@ -51,8 +51,7 @@ int beneath_index(struct policy *policy)
 	return 0;
 }
 
-/* The first of a subject's at or behind `node`. */
-static size_t first_node(const struct subject_nodes *nodes, uint32_t subject, uint32_t node)
+size_t beneath_first(const struct subject_nodes *nodes, uint32_t subject, uint32_t node)
 {
 	size_t low = 0, high = nodes->count;
 
@@ -68,14 +67,13 @@ static size_t first_node(const struct subject_nodes *nodes, uint32_t subject, ui
 	return low;
 }
 
-/* The first rule of the caller's on nodes from `from` to before `until`. */
-static uint32_t rule_between(const struct subject_nodes *nodes, const struct policy_caller *caller,
+uint32_t beneath_between(const struct subject_nodes *nodes, const struct policy_caller *caller,
 	uint32_t from, uint32_t until)
 {
 	uint32_t rule = NO_RULE;
 
 	for (size_t i = 0; i < caller->subject_count; i++) {
-		size_t at = first_node(nodes, caller->subjects[i], from);
+		size_t at = beneath_first(nodes, caller->subjects[i], from);
 
 		if (at < nodes->count && nodes->list[at].subject == caller->subjects[i] &&
 			nodes->list[at].node < until && nodes->list[at].rule < rule)
@@ -107,11 +105,11 @@ uint32_t beneath_denied(const struct judge *judge, const struct policy_scratch *
 	for (size_t i = 0; i < scratch->tree.active_count; i++) {
 		uint32_t node = scratch->tree.active[i];
 
-		found = rule_between(denies, judge->caller, node, tree->nodes[node].end);
+		found = beneath_between(denies, judge->caller, node, tree->nodes[node].end);
 		rule = found < rule ? found : rule;
 	}
 	if (home) {
-		found = rule_between(denies, judge->caller, home, tree->nodes[home].end);
+		found = beneath_between(denies, judge->caller, home, tree->nodes[home].end);
 		rule = found < rule ? found : rule;
 	}
 	for (size_t i = 0; i < judge->caller->deny_count; i++)
@@ -282,7 +280,7 @@ static bool gains_beneath(const struct judge *judge, const struct policy_scratch
 	for (size_t i = 0; i < nodes->saved_count; i++) {
 		uint32_t node = nodes->saved[i];
 
-		if (rule_between(&judge->policy->allow_nodes, judge->caller, node + 1,
+		if (beneath_between(&judge->policy->allow_nodes, judge->caller, node + 1,
 			    tree->nodes[node].end) != NO_RULE &&
 			!is_active(nodes->active, nodes->active_count, node))
 			return true;

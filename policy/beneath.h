@@ -11,6 +11,12 @@
 /* Lists the nodes of the tree of files by subject. 0 or -ENOMEM. */
 int beneath_index(struct policy *policy);
 
+/* The first of a subject's nodes at or behind `node`. */
+size_t beneath_first(const struct subject_nodes *nodes, uint32_t subject, uint32_t node);
+/* The first rule of the caller's on nodes from `from` to before `until`, or NO_RULE. */
+uint32_t beneath_between(const struct subject_nodes *nodes, const struct policy_caller *caller,
+	uint32_t from, uint32_t until);
+
 /*
  * After a walk to `path`: the first rule of the caller's that denies anything beneath it; NO_RULE
  * where there is none.

@@ -186,6 +186,7 @@ static void number_beneath(struct numbering *numbering, uint32_t root)
 	uint32_t at = root;
 
 	numbering->depth = 0;
+	numbering->tree->parents[numbering->next] = numbering->next;
 	numbering->old_of[numbering->next] = at;
 	numbering->new_of[at] = numbering->next++;
 	for (;;) {
@@ -195,6 +196,8 @@ static void number_beneath(struct numbering *numbering, uint32_t root)
 			nodes[at].child = nodes[child].sibling;
 			numbering->path[numbering->depth++] = at;
 			at = child;
+			numbering->tree->parents[numbering->next] =
+				numbering->new_of[numbering->path[numbering->depth - 1]];
 			numbering->old_of[numbering->next] = at;
 			numbering->new_of[at] = numbering->next++;
 			continue;
@@ -346,13 +349,14 @@ int builder_finish(struct builder *builder, struct tree *tree)
 	memset(tree, 0, sizeof(*tree));
 	tree->node_count = builder->node_count - 1;
 	tree->nodes = calloc(tree->node_count, sizeof(*tree->nodes));
+	tree->parents = calloc(tree->node_count, sizeof(*tree->parents));
 	tree->entries = calloc(builder->entry_count + 1, sizeof(*tree->entries));
 	tree->wilds = calloc(builder->wilds.count + 1, sizeof(*tree->wilds));
 	numbering.new_of = calloc(builder->node_count, sizeof(uint32_t));
 	numbering.old_of = calloc(builder->node_count, sizeof(uint32_t));
 	numbering.path = calloc(builder->node_count, sizeof(uint32_t));
-	if (tree->nodes && tree->entries && tree->wilds && numbering.new_of && numbering.old_of &&
-		numbering.path)
+	if (tree->nodes && tree->parents && tree->entries && tree->wilds && numbering.new_of &&
+		numbering.old_of && numbering.path)
 		status = finish(&numbering);
 	free(numbering.new_of);
 	free(numbering.old_of);

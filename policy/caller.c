@@ -62,17 +62,17 @@ unsigned int subject_mismatch(const struct policy *policy, const struct subject 
 
 	if (identity->uid == policy->overflow_uid || identity->uid == (uid_t)-1 ||
 		(subject->users.count && !ranges_hold(&subject->users, identity->uid)))
-		mismatch |= MISMATCH_USER;
+		mismatch |= POLICY_MISMATCH_USER;
 	if (subject->groups.count && !groups_match(policy, &subject->groups, identity))
-		mismatch |= MISMATCH_GROUP;
+		mismatch |= POLICY_MISMATCH_GROUP;
 	if (!exes_match(&subject->exes, identity))
-		mismatch |= MISMATCH_EXE;
+		mismatch |= POLICY_MISMATCH_EXE;
 	if (!string_matches(&subject->units, identity->unit))
-		mismatch |= MISMATCH_UNIT;
+		mismatch |= POLICY_MISMATCH_UNIT;
 	if (!string_matches(&subject->labels, identity->label))
-		mismatch |= MISMATCH_LABEL;
+		mismatch |= POLICY_MISMATCH_LABEL;
 	if (!string_matches(&subject->vias, identity->via))
-		mismatch |= MISMATCH_VIA;
+		mismatch |= POLICY_MISMATCH_VIA;
 	return mismatch;
 }
 

@@ -75,9 +75,10 @@ static int define_value(void *context, const struct atom *atoms, size_t count)
 		return -ENOMEM;
 	value = &define->values[define->count++];
 	memset(value, 0, sizeof(*value));
-	if (!array_reserve(&value->atoms, &value->capacity, count, sizeof(*atoms)))
+	if (!array_reserve(&value->atoms, &value->capacity, count + 1, sizeof(*atoms)))
 		return -ENOMEM;
-	memcpy(value->atoms, atoms, count * sizeof(*atoms));
+	if (count)
+		memcpy(value->atoms, atoms, count * sizeof(*atoms));
 	value->count = count;
 	return 0;
 }

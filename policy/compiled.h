@@ -138,15 +138,7 @@ struct policy_scratch {
 	struct tree_scratch tree;
 };
 
-/* In what an identity is not the subject's; 0: in nothing, it is. */
-enum {
-	MISMATCH_USER = 1 << 0,
-	MISMATCH_GROUP = 1 << 1,
-	MISMATCH_EXE = 1 << 2,
-	MISMATCH_UNIT = 1 << 3,
-	MISMATCH_LABEL = 1 << 4,
-	MISMATCH_VIA = 1 << 5,
-};
+/* In what an identity is not the subject's, enum policy_mismatch; 0: in nothing, it is. */
 unsigned int subject_mismatch(const struct policy *policy, const struct subject *subject,
 	const struct policy_identity *identity);
 

@@ -159,8 +159,8 @@ static int odometer_read(struct odometer *odometer)
 		const struct part *part = &odometer->parts[i];
 		const struct choice *choice = &odometer->choices[part->first + part->now];
 
-		if (!array_reserve(&result->atoms, &result->capacity, result->count + choice->count,
-			    sizeof(*result->atoms)))
+		if (!array_reserve(&result->atoms, &result->capacity,
+			    result->count + choice->count + 1, sizeof(*result->atoms)))
 			return -ENOMEM;
 		for (size_t j = 0; j < choice->count; j++) {
 			struct atom *atom = &result->atoms[result->count++];

@@ -236,13 +236,15 @@ static int path_component(struct parser *parser, size_t begin, size_t end)
 	return wild_add(parser, begin, end);
 }
 
-static void pattern_reset(struct pattern *pattern)
+/* There are bytes even where no component has any, so that they can be pointed at. */
+static int pattern_reset(struct pattern *pattern)
 {
 	pattern->count = 0;
 	pattern->used = 0;
 	pattern->variables = 0;
 	pattern->wild = false;
 	pattern->wild_column = 0;
+	return array_reserve(&pattern->bytes, &pattern->room, 1, 1) ? 0 : -ENOMEM;
 }
 
 int pattern_parse_path(struct pattern *pattern, const struct atom *atoms, size_t count,
@@ -252,7 +254,8 @@ int pattern_parse_path(struct pattern *pattern, const struct atom *atoms, size_t
 	size_t begin = 1, end;
 	int status = 0;
 
-	pattern_reset(pattern);
+	if (pattern_reset(pattern))
+		return -ENOMEM;
 	if (count == 0)
 		return fail(&parser, 0, 0, NULL, "an empty pattern");
 	if (atoms[0].code == ATOM_HOME) {
@@ -291,7 +294,8 @@ int pattern_parse_name(struct pattern *pattern, const struct atom *atoms, size_t
 	struct parser parser = {pattern, atoms, count, place, diagnostics};
 	bool plain = true;
 
-	pattern_reset(pattern);
+	if (pattern_reset(pattern))
+		return -ENOMEM;
 	if (count == 0)
 		return fail(&parser, 0, 0, NULL, "an empty name");
 	for (size_t i = 0; i < count; i++)
@@ -418,4 +422,9 @@ bool component_match(const unsigned char *code, size_t size, const char *name, s
 		i = star;
 		at = ++star_at;
 	}
+}
+
+bool component_is_any(const unsigned char *code, size_t size)
+{
+	return size == 1 && code[0] == CODE_STAR;
 }

@@ -73,4 +73,7 @@ struct values {
 bool component_match(const unsigned char *code, size_t size, const char *name, size_t length,
 	const struct values *values);
 
+/* Whether it matches every name: a `*` alone. */
+bool component_is_any(const unsigned char *code, size_t size);
+
 #endif

@@ -406,4 +406,88 @@ const struct policy_expectation *policy_expectations(const struct policy *policy
 int policy_ask(const struct policy *policy, const struct policy_identity *identity, uint32_t rights,
 	const char *target, struct policy_decision *decision);
 
+/* ---- questions of an administrator ------------------------------------------------------------
+ */
+
+/* One rule as it is written. */
+struct policy_rule_info {
+	struct policy_rule_place place;
+	unsigned int column;
+	bool deny;
+	uint32_t rights; /* as written; for `deny all` every bit */
+	bool variables;
+	const char *text; /* its line without the blanks around it, not NUL-terminated */
+	size_t length;
+};
+
+/* The i-th of the summary's count of rules, in the order of the files. */
+void policy_rule_get(const struct policy *policy, size_t i, struct policy_rule_info *info);
+/* The rule that a decision names; false where it is none of this policy's. */
+bool policy_rule_find(const struct policy *policy, const struct policy_rule_place *place,
+	struct policy_rule_info *info);
+
+/* How the nearest rule misses. */
+enum policy_near {
+	POLICY_NEAR_NONE,
+	POLICY_NEAR_RIGHT,   /* it is the caller's and matches, but has other rights */
+	POLICY_NEAR_SUBJECT, /* it matches, but its subject is not the caller's: see `mismatch` */
+	POLICY_NEAR_PATH, /* it is the caller's and has the rights, and matches up to `depth` bytes
+			   */
+};
+
+enum policy_mismatch {
+	POLICY_MISMATCH_USER = 1 << 0,
+	POLICY_MISMATCH_GROUP = 1 << 1,
+	POLICY_MISMATCH_EXE = 1 << 2,
+	POLICY_MISMATCH_UNIT = 1 << 3,
+	POLICY_MISMATCH_LABEL = 1 << 4,
+	POLICY_MISMATCH_VIA = 1 << 5,
+};
+
+struct policy_explanation {
+	struct policy_decision decision; /* policy_ask's, by the very same code */
+	char target[POLICY_PATH_BUFFER]; /* as mapped */
+	struct policy_rule_place map;	 /* the `map` that was applied; file NULL: none */
+	/* For a denial for want of a rule: the allow that would have done but for one thing. */
+	enum policy_near near;
+	struct policy_rule_info near_rule;
+	unsigned int mismatch; /* POLICY_MISMATCH_* */
+	size_t depth;
+};
+
+/* 0, -EINVAL (as policy_ask) or -ENOMEM. */
+int policy_explain(const struct policy *policy, const struct policy_identity *identity,
+	uint32_t rights, const char *target, struct policy_explanation *explanation);
+
+/*
+ * Adds warnings about rules that do not do what they seem to: that nothing can match, that say
+ * nothing new, denies that a caller can evade, grants of everything. -ENOMEM, else 0.
+ */
+int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
+
+/* What this version of fdbrokerd does; the other rights are the language's alone so far. */
+#define POLICY_SERVED_RIGHTS                                                                       \
+	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | POLICY_READLINK)
+
+/* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
+void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
+
+/* Adds a warning about a line of the policy. */
+void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const char *file, unsigned int line, const char *hint, const char *message);
+
+/*
+ * The capabilities (capabilities(7)) that whoever serves these rights needs: writes their names,
+ * static, and returns how many.
+ */
+#define POLICY_CAPABILITIES_MAX 8
+size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIES_MAX]);
+
+/*
+ * Lays a policy's text out in the one canonical way, comments kept. *formatted is malloc'ed.
+ * -EINVAL where the text has errors that leave its layout open (added to `diagnostics`), -ENOMEM.
+ */
+int policy_format(const char *path, const char *text, size_t length,
+	struct policy_diagnostics *diagnostics, char **formatted, size_t *formatted_length);
+
 #endif

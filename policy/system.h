@@ -7,6 +7,9 @@
 
 #include "policy.h"
 
+/* Where an administrator keeps it. */
+#define POLICY_DEFAULT_FILE "/etc/fdbroker/policy"
+
 /*
  * Fills in the callbacks and the overflow ids (from /proc/sys/kernel, 65534 where that cannot be
  * read). There is no state but a static buffer for reasons: one load at a time in a process.

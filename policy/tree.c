@@ -22,6 +22,7 @@
 void tree_free(struct tree *tree)
 {
 	free(tree->nodes);
+	free(tree->parents);
 	free(tree->entries);
 	free(tree->wilds);
 	free(tree->codes);

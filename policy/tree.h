@@ -48,6 +48,7 @@ struct tree_wild {
 
 struct tree {
 	struct tree_node *nodes;
+	uint32_t *parents; /* of each node; of a root itself */
 	size_t node_count;
 	struct tree_entry *entries;
 	size_t entry_count;

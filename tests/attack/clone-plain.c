@@ -4,10 +4,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
-int clone_directory(const char *path, uint32_t attributes)
+int clone_directory(int directory, uint32_t attributes)
 {
 	(void)attributes;
-	int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return directory < 0 ? -errno : directory;
+	int view = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return view < 0 ? -errno : view;
+}
+
+int clone_for_device(int directory, uint32_t attributes, int *view)
+{
+	*view = clone_directory(directory, attributes);
+	return *view < 0 ? *view : dup(*view);
+}
+
+int clone_finish(int tree, int view)
+{
+	(void)view;
+	return close(tree);
 }

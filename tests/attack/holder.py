@@ -4,14 +4,17 @@ What the holder of a read-only descriptor can make of it. The attacks run agains
 some that are broken on purpose: without views, with views that are not dissolved. Against those they must
 succeed, else they prove nothing.
 """
+import errno
 import fcntl
 import mmap
 import os
+import shutil
 import subprocess
 
 from broker import Broker, Client, Place, attempt
 from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, enter_user_namespace,
-                   have_user_namespaces, mount_setattr, move_mount, open_tree)
+                   have_user_namespaces, in_child, mount, mount_setattr, move_mount, open_tree,
+                   unshare)
 from tap import Skip, check, equal, main
 
 HOLDER = 5001
@@ -114,6 +117,66 @@ def test_root_of_a_namespace_succeeds_where_there_is_no_view():
         raise Skip("no unprivileged user namespaces")
     got, text = hold(NO_VIEW, as_namespace_root)
     check(any(got) and text != "original\n", "the attack is worth nothing", got, text)
+
+
+def with_mounts(modifiers, function, names):
+    """Runs function(descriptors) as the holder of files beneath a directory with a mount in it."""
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        d = place.directory("d")
+        place.file("d/f", "original\n", 0o666)
+        place.file("d/m/hidden", "hidden\n", 0o666)
+        mount("tmpfs", place.name("d/m"), "tmpfs")
+        os.chmod(place.name("d/m"), 0o755)
+        place.file("d/m/f", "original\n", 0o666)
+        shutil.copy("/bin/true", place.name("d/m/true"))
+        shutil.copy("/bin/true", place.name("d/true"))
+        policy = f"subject a {{\n user {HOLDER}\n allow read {d}/** {modifiers}\n}}\n"
+        with Broker(place, policy) as broker:
+            def holder():
+                with Client(broker.abstract) as client:
+                    return function([client.open(f"{d}/{name}") for name in names])
+            return as_user(HOLDER, holder)
+    with Place() as place:
+        return in_child(run, place)
+
+
+def test_what_lies_beneath_a_mount_in_the_directory_is_as_safe():
+    got = with_mounts("", lambda files: [reopen(file) for file in files], ["f", "m/f"])
+    equal(got, [[False, False], [False, False]])
+
+
+def test_what_a_mount_hides_stays_hidden():
+    try:
+        with_mounts("", lambda files: "served", ["m/hidden"])
+    except OSError as error:
+        equal(error.errno, errno.ENOENT)
+    else:
+        raise AssertionError("a file beneath a mount point was served")
+
+
+def test_every_view_is_nosuid_nodev_and_noexec_unless_the_rule_says_exec():
+    def flags(files):
+        return [os.fstatvfs(file).f_flag & 15 for file in files]
+    readonly, nosuid, nodev, noexec = 1, 2, 4, 8
+    names = ["f", "m/f"]
+    equal(with_mounts("", flags, names), [readonly | nosuid | nodev | noexec] * 2)
+    equal(with_mounts("exec", flags, names), [readonly | nosuid | nodev] * 2)
+
+
+def test_executing_what_was_opened():
+    def execute(files):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.execve(files[0], ["true"], {})
+            except OSError as error:
+                os._exit(error.errno)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    for name in ("true", "m/true"):
+        equal(with_mounts("", execute, [name]), errno.EACCES)
+        equal(with_mounts("exec", execute, [name]), 0)
 
 
 def hold_view(program):

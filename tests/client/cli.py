@@ -170,9 +170,9 @@ class Client(unittest.TestCase):
 
 
 class NoConnection(unittest.TestCase):
-    def refused(self, address, *texts):
+    def refused(self, address, *texts, status=1):
         result = run("cat", "--socket", address, "/x")
-        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        self.assertEqual((result.returncode, result.stdout), (status, b""))
         first, second, *rest = result.stderr.decode().split("\n")
         self.assertEqual(rest, [""])
         self.assertTrue(first.startswith(f"fdbroker: cat: cannot connect to {address}: "), first)
@@ -192,8 +192,8 @@ class NoConnection(unittest.TestCase):
         self.refused("fd:0", "(EINVAL)", "SOCK_SEQPACKET")
 
     def test_form(self):
-        self.refused("fdbroker", "(EINVAL)", "@NAME, /PATH or fd:N")
-        self.refused("/" + 107 * "x", "(ENAMETOOLONG)", "107 bytes")
+        self.refused("fdbroker", "(EINVAL)", "@NAME, /PATH or fd:N", status=2)
+        self.refused("/" + 107 * "x", "(ENAMETOOLONG)", "107 bytes", status=2)
 
     def test_default(self):
         result = run("cat", "/x")

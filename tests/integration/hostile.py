@@ -7,7 +7,7 @@ import struct
 import time
 
 from broker import NAMES, OPEN, REQUEST, STATUS, Broker, Client, Place, ask, attempt
-from linux import as_user
+from linux import as_user, in_child
 from tap import check, equal, main
 
 ME = 5001
@@ -235,8 +235,9 @@ def test_clients_that_send_and_never_read():
                 while attempt(c.send, OPEN, s.file) == "OK":
                     sent += 1
             answer = ask(s.broker.abstract, s.file)
-            # What the kernel holds for one of them is bounded: it is not read from any more.
-            check(sent < 20 * 1000, sent)
+            # What the kernel holds for one of them is bounded: it is not read from any more. That many
+            # replies are under way, and as many requests as fit into the other direction.
+            check(sent < 20 * 400, sent)
             # Who reads after all gets every reply, in order.
             c = clients[0]
             c.socket.setblocking(True)
@@ -248,6 +249,52 @@ def test_clients_that_send_and_never_read():
             return answer
         equal(s.run(client), "OK")
         wait_for(lambda: len(os.listdir(f"/proc/{s.worker}/fd")) <= before, "descriptors were kept")
+
+
+def test_the_unread_replies_of_one_client_are_few():
+    with Setting() as s:
+        readable = in_child(stopped_client, s)
+        check(10 < readable <= 64, readable)
+
+
+def stopped_client(s):
+    """How many replies wait for a client that has not read any; root stops the worker to count them."""
+    c = Client(s.broker.abstract)
+    c.socket.setblocking(False)
+    while attempt(c.send, OPEN, "/fdbroker-test/denied") == "OK":
+        pass
+    time.sleep(0.3)
+    os.kill(s.worker, 19)
+    count = 0
+    try:
+        while attempt(c.receive) == "OK":
+            count += 1
+    finally:
+        os.kill(s.worker, 18)
+    return count
+
+
+def test_the_connections_of_one_uid_are_limited():
+    with Setting() as s:
+        def crowd():
+            clients = [Client(s.broker.abstract) for _ in range(300)]
+            for c in clients:
+                attempt(lambda: c.send(path=s.file))
+            got = []
+            for c in clients:
+                reply = c.receive()
+                got.append((reply[0], NAMES.get(reply[1], "OK")))
+                for d in reply[3]:
+                    os.close(d)
+            return got
+        got = s.run(crowd)
+        equal(got[:256], [(1, "OK")] * 256)
+        # The reason comes before any request was looked at: it is a reply to none.
+        equal(set(got[256:]), {(0, "EDQUOT")})
+        record, = s.broker.events("limit")
+        equal((record["uid"], record["errno"], record["connections"]), (ME, "EDQUOT", 256))
+        # Others have their own, and so has this one when it has closed some.
+        equal(as_user(5044, ask, s.broker.abstract, s.file), "EACCES")
 
 
 def test_a_caller_that_matches_no_subject_is_answered_and_then_let_go():

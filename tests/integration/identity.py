@@ -84,6 +84,7 @@ def test_a_connection_handed_to_another_uid_is_of_no_use():
             connection = as_connected(5001, broker.abstract)
             with Client(connection) as client:
                 equal(in_child(use_as, client, 5002, place.name("d/x")), "EACCES")
+                equal(in_child(use_as, client, 5001, place.name("d/x"), 7), "EACCES")
                 check("sender" in broker.wait_event("request")["reason"])
                 # Its owner goes on using it; so does the uid that the connection is.
                 equal(in_child(use_as, client, 5001, place.name("d/x")), "OK")
@@ -118,8 +119,8 @@ def as_connected(uid, address):
     return connection
 
 
-def use_as(client, uid, path):
-    become(uid)
+def use_as(client, uid, path, gid=None):
+    become(uid, gid)
     return client.ask(path=path)
 
 

@@ -151,6 +151,48 @@ def test_status_is_for_root():
             check("EACCES" in refused.stderr, refused.stderr)
 
 
+def test_status_does_not_wait_for_ever():
+    with Place() as place:
+        secrets(place)
+        with Broker(place, policy(place)) as broker:
+            os.kill(broker.worker, 19)
+            done = tool("status", "--socket", broker.abstract)
+            os.kill(broker.worker, 18)
+            equal(done.returncode, 1)
+            check("does not answer" in done.stderr, done.stderr)
+
+
+def test_what_is_printed_does_not_go_to_the_broker():
+    """With standard output closed, the socket must not take its place."""
+    with Place() as place:
+        secrets(place)
+        with Broker(place, policy(place, "user 0")) as broker:
+            for command in (["cat"], ["open"]):
+                done = subprocess.run(
+                    ["/bin/sh", "-c", 'exec "$@" >&-', "sh", FDBROKER, *command, "--socket",
+                     broker.abstract, place.name("secret/granted")], capture_output=True, text=True)
+                equal(done.returncode, 1)
+                check("EBADF" in done.stderr, done.stderr)
+            equal(broker.events("request"), [])
+
+
+def test_a_name_with_control_characters_is_printed_harmlessly():
+    with Place() as place:
+        secrets(place)
+        with Broker(place, policy(place)) as broker:
+            done = tool("cat", "--socket", broker.abstract, "/a\n\033[31mb")
+            equal(done.stderr, "fdbroker: cat /a\\012\\033[31mb: Permission denied (EACCES)\n")
+
+
+def test_a_device_that_the_file_system_refuses_is_recorded():
+    with Place() as place:
+        place.directory("d")
+        os.mknod(place.name("d/null"), 0o20666, os.makedev(1, 3))
+        with Broker(place, f"subject a {{\n user 0\n allow read {place.name('d')}/*\n}}\n") as broker:
+            equal(ask(broker.abstract, place.name("d/null")), "EACCES")
+            check("file system" in broker.wait_event("request")["reason"])
+
+
 def test_many_clients_at_once():
     with Place() as place:
         secrets(place)

@@ -70,6 +70,62 @@ def test_a_writing_policy_takes_more():
             equal(int(status_of(broker.worker)["CapEff"], 16), 1 << 0 | 1 << 1 | 1 << 2)
 
 
+def test_descriptors_that_the_daemon_inherits_do_not_reach_the_worker():
+    with Place() as place:
+        leak = os.open("/", os.O_RDONLY)
+        os.set_inheritable(leak, True)
+        try:
+            with Broker(place, policy(place), close_fds=False) as broker:
+                targets = [os.readlink(f"/proc/{broker.worker}/fd/{n}")
+                           for n in os.listdir(f"/proc/{broker.worker}/fd")]
+                device = os.stat("/").st_dev
+                for n in os.listdir(f"/proc/{broker.worker}/fd"):
+                    found = os.stat(f"/proc/{broker.worker}/fd/{n}")
+                    check(not (stat.S_ISDIR(found.st_mode) and found.st_ino == os.stat("/").st_ino
+                               and found.st_dev == device), targets)
+        finally:
+            os.close(leak)
+
+
+def test_SIGCHLD_that_the_daemon_inherits_as_ignored_does_no_harm():
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with Place() as place:
+        with Broker(place, policy(place), preexec_fn=ignore) as broker:
+            os.kill(broker.worker, signal.SIGKILL)
+            broker.wait_event("ready", 2)
+            equal(ask(broker.abstract, place.name("d/x")), "OK")
+
+
+def test_a_lock_that_a_stranger_holds_does_not_hang_the_start():
+    import fcntl
+    with Place() as place:
+        place.directory("open", 0o777)
+        text = place.file("policy", policy(place))
+        held = open(place.name("open/s.lock"), "w")
+        os.chown(place.name("open/s.lock"), 6666, 6666)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [FDBROKERD, "--policy", text, "--user", str(WORKER_UID), "--listen",
+             place.name("open/s")], capture_output=True, text=True, timeout=5)
+        equal(done.returncode, 1)
+        check("EADDRINUSE" in done.stderr, done.stderr)
+        held.close()
+        # A file of a stranger's is never the lock, held or not.
+        done = subprocess.run(
+            [FDBROKERD, "--policy", text, "--user", str(WORKER_UID), "--listen",
+             place.name("open/s")], capture_output=True, text=True, timeout=5)
+        equal(done.returncode, 1)
+
+
+def test_the_worker_dies_with_the_supervisor_even_when_it_cannot_hear():
+    with Place() as place:
+        with Broker(place, policy(place)) as broker:
+            os.kill(broker.worker, signal.SIGSTOP)
+            broker.process.kill()
+            broker.process.wait()
+            wait_for(lambda: not alive(broker.worker), "the worker is left")
+
+
 def test_SIGTERM_ends_both_within_a_second_and_removes_the_socket():
     with Place() as place:
         with Broker(place, policy(place)) as broker:

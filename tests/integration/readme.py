@@ -23,6 +23,17 @@ def shell(text, **options):
                           **options)
 
 
+def test_the_installation():
+    """As README says, but for the place, which is not this machine's."""
+    with Place() as place:
+        text = blocks("sh")[2].replace("build", place.name("build"))
+        done = shell(text, cwd=SOURCE, env={**os.environ, "DESTDIR": place.name("root")})
+        equal(done.returncode, 0, done.stdout, done.stderr)
+        for name in ("usr/sbin/fdbrokerd", "usr/bin/fdbroker", "usr/lib/libfdbroker.so.0",
+                     "usr/lib/pkgconfig/fdbroker.pc", "usr/include/fdbroker.h"):
+            check(os.path.exists(place.name(f"root/{name}")), name)
+
+
 def installed(place):
     """Installs into `place`; the environment in which the commands of README are found."""
     done = subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"],
@@ -80,7 +91,7 @@ def test_the_first_policy_and_the_program():
         os.makedirs("/etc/fdbroker", exist_ok=True)
         with open("/etc/fdbroker/policy", "w") as file:
             file.write(blocks("policy")[0])
-        start, ask = blocks("sh")[2:4]
+        install, start, ask = blocks("sh")[2:5]
         output = place.name("output")
         # The daemon goes on in the background with the descriptors it was started with.
         started = shell(f"exec >{output} 2>&1\n{start}echo $!", env=environment)

@@ -80,6 +80,32 @@ def test_policy_with_an_error_on_line_7():
         check(any(l.strip().startswith("^") for l in lines), "no caret", lines)
 
 
+def test_the_record_says_why_it_did_not_start():
+    with Place() as place:
+        place.file("policy", "subject a {\n user 5001\n allow raed /x\n}\n")
+        log = place.name("log")
+        says(start(place, "--log", log), 1, "error")
+        text = open(log).read()
+        check(f'"rule":"{place.name("policy")}:3:8"' in text, text)
+        os.unlink(log)
+        place.file("policy", GOOD)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+            other.bind("\0fdbroker-test-taken-2")
+            says(start(place, "--log", log, "--listen", "@fdbroker-test-taken-2"), 1, "EADDRINUSE")
+        check('"event":"listen","verdict":"error"' in open(log).read())
+
+
+def test_what_is_not_served_is_said():
+    with Place() as place:
+        place.file("policy", "subject a {\n user 5001\n allow read,delete /srv/x\n limit rate 5/s\n}\n")
+        done = tool("check", "--policy", place.name("policy"))
+        equal(done.returncode, 1)
+        check("delete: not served" in done.stderr and "limit" in done.stderr, done.stderr)
+        with Broker(place, open(place.name("policy")).read()) as broker:
+            reasons = [r["reason"] for r in broker.events("policy")]
+            equal(len([r for r in reasons if "not" in r]), 2, reasons)
+
+
 def test_check_finds_the_same_error():
     with Place() as place:
         place.file("policy", "subject a {\n user 5001\n allow raed /x\n}\n")

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explain.c: `fdbroker explain`: may they, and why. The answer is the library's, the same that the
+ * daemon acts on; here it is only put into words.
+ */
+#include "command.h"
+#include "policy-file.h"
+#include "system.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_MAX 64
+
+struct question {
+	const char *policy, *subject, *user;
+	struct policy_identity identity;
+	gid_t groups[LIST_MAX];
+	const char *exes[LIST_MAX];
+};
+
+static bool read_number(const char *text, uint32_t *number)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value >= UINT32_MAX)
+		return false;
+	*number = (uint32_t)value;
+	return true;
+}
+
+static int find_user(struct question *question)
+{
+	const struct passwd *entry;
+
+	/* A number need not be known, but where it is, its group counts. */
+	if (read_number(question->user, &question->identity.uid))
+		entry = getpwuid(question->identity.uid);
+	else
+		entry = getpwnam(question->user);
+	question->identity.gid = (gid_t)-1;
+	if (entry) {
+		question->identity.uid = entry->pw_uid;
+		question->identity.gid = entry->pw_gid;
+	} else if (!read_number(question->user, &question->identity.uid)) {
+		fprintf(stderr, "fdbroker: there is no user '%s'\n", question->user);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+static int add_group(struct question *question, const char *name)
+{
+	struct policy_identity *identity = &question->identity;
+	const struct group *entry;
+	uint32_t gid;
+
+	if (identity->group_count == LIST_MAX) {
+		fputs("fdbroker: too many groups\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!read_number(name, &gid)) {
+		entry = getgrnam(name);
+		if (!entry) {
+			fprintf(stderr, "fdbroker: there is no group '%s'\n", name);
+			return EXIT_USAGE;
+		}
+		gid = entry->gr_gid;
+	}
+	question->groups[identity->group_count++] = gid;
+	identity->groups = question->groups;
+	return 0;
+}
+
+static int read_options(
+	const struct command *self, int argc, char **argv, struct question *question)
+{
+	static const struct option options[] = {
+		{"policy", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"group", required_argument, NULL, 'g'},
+		{"exe", required_argument, NULL, 'e'},
+		{"unit", required_argument, NULL, 'U'},
+		{"label", required_argument, NULL, 'l'},
+		{"via", required_argument, NULL, 'v'},
+		{"subject", required_argument, NULL, 's'},
+		COMMAND_COMMON_OPTIONS,
+	};
+	struct policy_identity *identity = &question->identity;
+	int option;
+
+	while ((option = command_option(self, argc, argv, options)) != -1) {
+		switch (option) {
+		case 'p':
+			question->policy = optarg;
+			break;
+		case 'u':
+			question->user = optarg;
+			break;
+		case 'g':
+			if (add_group(question, optarg))
+				return EXIT_USAGE;
+			break;
+		case 'e':
+			if (identity->exe_count == LIST_MAX)
+				return command_misused(self, "too many --exe");
+			question->exes[identity->exe_count++] = optarg;
+			identity->exes = question->exes;
+			break;
+		case 'U':
+			identity->unit = optarg;
+			break;
+		case 'l':
+			identity->label = optarg;
+			break;
+		case 'v':
+			identity->via = optarg;
+			break;
+		case 's':
+			question->subject = optarg;
+			break;
+		}
+	}
+	return 0;
+}
+
+static void print_rule(const char *before, const struct policy_rule_info *info)
+{
+	printf("%s%s:%u: %.*s (subject %s)\n", before, info->place.file, info->place.line,
+		(int)info->length, info->text, info->place.subject);
+}
+
+static void print_near(const struct policy_explanation *explanation, uint32_t rights)
+{
+	static const struct {
+		unsigned int mismatch;
+		const char *what;
+	} kinds[] = {
+		{POLICY_MISMATCH_USER, "is not its user"},
+		{POLICY_MISMATCH_GROUP, "is not in its group"},
+		{POLICY_MISMATCH_EXE, "does not run its exe"},
+		{POLICY_MISMATCH_UNIT, "is not in its unit"},
+		{POLICY_MISMATCH_LABEL, "does not have its label"},
+		{POLICY_MISMATCH_VIA, "does not come via its address"},
+	};
+	const struct policy_rule_info *rule = &explanation->near_rule;
+	char has[POLICY_RIGHTS_BUFFER], asked[POLICY_RIGHTS_BUFFER];
+
+	policy_rights_print(rights, asked, sizeof(asked));
+	policy_rights_print(rule->rights, has, sizeof(has));
+	switch (explanation->near) {
+	case POLICY_NEAR_NONE:
+		return;
+	case POLICY_NEAR_RIGHT:
+		printf("nearest: line %u allows %s, asked was %s\n", rule->place.line, has, asked);
+		break;
+	case POLICY_NEAR_SUBJECT:
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (explanation->mismatch & kinds[i].mismatch)
+				printf("nearest: line %u allows it to '%s', but the caller %s\n",
+					rule->place.line, rule->place.subject, kinds[i].what);
+		break;
+	case POLICY_NEAR_PATH:
+		printf("nearest: line %u has the right, but its pattern leaves the path behind %.*s\n",
+			rule->place.line, (int)explanation->depth, explanation->target);
+		break;
+	}
+	print_rule("  ", rule);
+}
+
+static void print_subjects(const struct policy *policy, const struct policy_identity *identity)
+{
+	struct policy_caller *caller;
+
+	if (policy_caller_new(policy, identity, &caller))
+		return;
+	printf("subjects:");
+	for (size_t i = 0; i < policy_caller_subjects(caller); i++)
+		printf(" %s", policy_caller_subject(caller, i));
+	puts(policy_caller_subjects(caller) ? "" : " none");
+	policy_caller_free(caller);
+}
+
+static void print_values(const struct policy *policy, const struct policy_identity *identity)
+{
+	static const char *const variables[] = {"%u", "%U", "%h"};
+	char value[POLICY_PATH_BUFFER];
+	struct policy_caller *caller;
+
+	if (policy_caller_new(policy, identity, &caller))
+		return;
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		if (policy_caller_expand(caller, variables[i], value) < 0)
+			printf("  %s has no value for this caller\n", variables[i]);
+		else
+			printf("  %s is %s\n", variables[i], value);
+	}
+	policy_caller_free(caller);
+}
+
+static int explain(const struct policy *policy, const struct question *question,
+	const char *rights_text, const char *target)
+{
+	static struct policy_explanation explanation;
+	struct policy_rule_info rule;
+	uint32_t rights = 0;
+	char copy[256], *save;
+	bool allowed;
+
+	snprintf(copy, sizeof(copy), "%s", rights_text);
+	for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		uint32_t right = policy_right_by_name(name);
+
+		if (!right) {
+			fprintf(stderr, "fdbroker: unknown right '%s'\n", name);
+			return EXIT_USAGE;
+		}
+		rights |= right;
+	}
+	if (policy_explain(policy, &question->identity, rights, target, &explanation)) {
+		fprintf(stderr, "fdbroker: '%s' of '%s' cannot be asked\n", rights_text, target);
+		return EXIT_USAGE;
+	}
+	allowed = explanation.decision.reason == POLICY_ALLOWED;
+	printf("%s: %s\n", allowed ? "allow" : "deny",
+		policy_reason_text(explanation.decision.reason));
+	if (policy_rule_find(policy, explanation.decision.rule, &rule)) {
+		print_rule("rule: ", &rule);
+		if (rule.variables)
+			print_values(policy, &question->identity);
+	}
+	if (explanation.map.file)
+		printf("map: %s:%u: decided as %s\n", explanation.map.file, explanation.map.line,
+			explanation.target);
+	print_subjects(policy, &question->identity);
+	print_near(&explanation, rights);
+	return allowed ? 0 : EXIT_FAILED;
+}
+
+static int list_subject(const struct policy *policy, const char *name)
+{
+	struct policy_summary summary;
+	size_t found = 0;
+
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		struct policy_rule_info rule;
+
+		policy_rule_get(policy, i, &rule);
+		if (strcmp(rule.place.subject, name) != 0)
+			continue;
+		printf("%s:%u: %.*s\n", rule.place.file, rule.place.line, (int)rule.length,
+			rule.text);
+		found++;
+	}
+	if (!found)
+		fprintf(stderr, "fdbroker: no rule of a subject '%s'\n", name);
+	return found ? 0 : EXIT_FAILED;
+}
+
+int command_explain(const struct command *self, int argc, char **argv)
+{
+	struct question question = {.policy = POLICY_DEFAULT_FILE};
+	struct policy_diagnostics *diagnostics;
+	struct policy *policy;
+	int status = read_options(self, argc, argv, &question);
+
+	if (status)
+		return status;
+	if (question.subject && optind != argc)
+		return command_misused(self, "%s: unexpected argument", argv[optind]);
+	if (!question.subject && (!question.user || argc - optind != 2))
+		return command_misused(self, "it takes --user USER RIGHTS PATH, or --subject NAME");
+	if (question.user && find_user(&question))
+		return EXIT_USAGE;
+	status = policy_file_load(question.policy, &diagnostics, &policy);
+	if (status)
+		policy_file_print(diagnostics);
+	policy_diagnostics_free(diagnostics);
+	if (status)
+		return EXIT_FAILED;
+	if (question.subject)
+		status = list_subject(policy, question.subject);
+	else
+		status = explain(policy, &question, argv[optind], argv[optind + 1]);
+	policy_free(policy);
+	return status;
+}

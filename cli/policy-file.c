@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy-file.c: see policy-file.h.
+ */
+#include "policy-file.h"
+
+#include "command.h"
+#include "system.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int policy_file_load(
+	const char *path, struct policy_diagnostics **diagnostics, struct policy **policy)
+{
+	struct policy_environment environment;
+	int status;
+
+	policy_system_environment(&environment);
+	*diagnostics = policy_diagnostics_new();
+	status = *diagnostics ? policy_load(path, &environment, *diagnostics, policy) : -ENOMEM;
+	if (status == -ENOMEM) {
+		fputs("fdbroker: out of memory\n", stderr);
+		exit(EXIT_FAILED);
+	}
+	return status;
+}
+
+void policy_file_print(const struct policy_diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
+		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
+}
+
+void json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '"' || byte == '\\')
+			printf("\\%c", byte);
+		else if (byte < 0x20 || byte == 0x7f)
+			printf("\\u%04x", byte);
+		else
+			putchar(byte);
+	}
+	putchar('"');
+}
+
+const char *policy_reason_text(enum policy_reason reason)
+{
+	switch (reason) {
+	case POLICY_ALLOWED:
+		return "allowed";
+	case POLICY_NO_SUBJECT:
+		return "the caller matches no subject";
+	case POLICY_NO_RULE:
+		return "no rule allows it";
+	case POLICY_DENY_RULE:
+		return "a deny stands against it";
+	case POLICY_OWNERS_DIFFER:
+		return "the rules that allow it disagree about owners or ids";
+	case POLICY_TOO_COMPLEX:
+		return "too many wildcards match at once";
+	}
+	return "unknown";
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy-file.h: what the subcommands about a policy share: loading it, and printing for people or
+ * programs.
+ */
+#ifndef CLI_POLICY_FILE_H
+#define CLI_POLICY_FILE_H
+
+#include "diagnostic.h"
+#include "policy.h"
+
+/*
+ * Loads a policy. Its diagnostics are the caller's, printed or not. Returns 0, or -EINVAL; where
+ * memory is short it says so and ends the program.
+ */
+int policy_file_load(
+	const char *path, struct policy_diagnostics **diagnostics, struct policy **policy);
+
+/* To standard error, as a person reads them. */
+void policy_file_print(const struct policy_diagnostics *diagnostics);
+
+/* A string of JSON, quotes included. Bytes that are not UTF-8 are written as if they were Latin-1.
+ */
+void json_string(const char *text);
+
+/* "allow" and "deny", and why in one line. */
+const char *policy_reason_text(enum policy_reason reason);
+
+#endif

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""The commands that ask a policy and no broker: check, test, explain, fmt. And the examples."""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from tap import check, equal, main
+
+TOOL = os.path.join(os.environ["FDBROKER_BUILD"], "cli", "fdbroker")
+EXAMPLES = sorted(glob.glob(os.path.join(os.environ["FDBROKER_SOURCE"], "policy/examples/*.policy")))
+
+POLICY = """map /var/run /run
+subject readers {
+	user 1000-1999
+	allow read /run/app/*.log /srv/%U/**
+	deny read /run/app/private-*
+}
+subject admins {
+	user 1000-1999
+	group 4
+	allow read,write /srv/all
+}
+expect allow user 1001 read /var/run/app/x.log
+expect deny user 1001 read /run/app/private-x.log
+"""
+
+
+def run(*arguments, policy=None, name="policy"):
+    """(status, standard output, standard error), with the policy's own path taken out."""
+    with tempfile.TemporaryDirectory() as place:
+        path = os.path.join(place, name)
+        if policy is not None:
+            with open(path, "w", encoding="latin-1") as stream:
+                stream.write(policy)
+            os.chmod(path, 0o644)
+        command, *rest = [path if a == "POLICY" else a for a in arguments]
+        done = subprocess.run([TOOL, command, *rest], capture_output=True, text=True, timeout=20)
+        after = None
+        if policy is not None:
+            with open(path, encoding="latin-1") as stream:
+                after = stream.read()
+        run.after = after
+        return done.returncode, done.stdout.replace(path, "P"), done.stderr.replace(path, "P")
+
+
+def explain(*arguments):
+    return run("explain", "--policy", "POLICY", *arguments, policy=POLICY)
+
+
+def test_examples_hold_and_are_clean():
+    check(len(EXAMPLES) >= 8, EXAMPLES)
+    for example in EXAMPLES:
+        with open(example) as stream:
+            text = stream.read()
+        status, out, err = run("test", "--policy", "POLICY", policy=text)
+        equal(status, 0, example, out, err)
+        check(" 0 of 0 " not in " " + out, example, "expects nothing")
+        status, out, err = run("check", "--policy", "POLICY", policy=text)
+        # What the machine's own links say of a path is no fault of the example, nor what the language has
+        # and this version does not serve.
+        lines = [l for l in err.splitlines() if ": warning: " in l or ": error: " in l]
+        equal([l for l in lines if "symbolic link" not in l and "this version" not in l], [], example)
+        status, out, err = run("fmt", "--check", "POLICY", policy=text)
+        equal(status, 0, example, "is not in the canonical layout")
+
+
+def test_check_clean():
+    equal(run("check", "--policy", "POLICY", policy="subject s {\n\tuser 5\n\tallow read /x\n}\n"),
+          (0, "", ""))
+
+
+def test_check_finds_everything_in_one_run():
+    status, out, err = run("check", "--policy", "POLICY",
+                           policy="subject s {\n\tuser 5\n\tallow raed /x\n\tallow read y/z\n}\n")
+    equal(status, 1)
+    check("P:3:8: error: unknown right 'raed'" in err, err)
+    check("hint: did you mean 'read'?" in err, err)
+    check("P:4:13: error: a pattern must be an absolute path" in err, err)
+
+
+def test_check_json():
+    status, out, err = run("check", "--json", "--policy", "POLICY",
+                           policy="subject s {\n\tuser 5\n\tallow r\xe9ad /x\n}\n")
+    equal((status, err), (1, ""))
+    one = json.loads(out)
+    equal((one["severity"], one["line"], one["column"]), ("error", 3, 8))
+
+
+def test_check_warns():
+    rows = {
+        "allow read /**": "this rule grants every file there is",
+        "allow read /x\n\tdeny read /x": "nothing can match this rule: it is denied at P:4",
+        "allow read /x/y\n\tdeny all /x": "nothing can match this rule: it is denied at P:4",
+        "allow read /x\n\tallow read /x": "this rule says nothing that is not said at P:3",
+        "allow read /x/**\n\tallow read /x/y/z": "this rule says nothing that is not said at P:3",
+        "allow read /x\n}\nsubject t {\n\tuser 5\n\tgroup 7\n\tdeny read /y": "a caller evades this deny",
+        "allow read /x\n}\nexpect deny user 5 read /x\nsubject t {\n\tuser 5\n\tdeny read /z":
+            "this expect fails: it is allowed",
+        "allow read /x\n}\nsubject t {\n\tuser 5": "the subject 't' has no rule",
+    }
+    for rules, warning in rows.items():
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\t{rules}\n}}\n")
+        equal(status, 1, rules)
+        check(f"warning: {warning}" in err, rules, err)
+        equal(err.count("warning:"), 1, rules, err)
+    for rules in ("allow read /x/*\n\tdeny read /x/y", "allow read,write /x\n\tdeny read /x",
+                  "allow read /x/**\n\tallow write /x/y", "allow read /x/**\n\tallow read /x",
+                  "allow read /x/y /z\n\tdeny read /x"):
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\t{rules}\n}}\n")
+        equal((status, err), (0, ""), rules)
+
+
+def test_check_warns_of_a_link():
+    with tempfile.TemporaryDirectory() as place:
+        real = os.path.realpath(place)
+        os.mkdir(f"{real}/there")
+        os.symlink("there", f"{real}/link")
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\tallow read {real}/link/x\n}}\n")
+        equal(status, 1)
+        check(f"'{real}/link' is a symbolic link: this never matches" in err, err)
+        check(f"hint: write {real}/there" in err, err)
+
+
+def test_check_privileges():
+    status, out, err = run("check", "--privileges", "--policy", "POLICY", policy=POLICY)
+    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER\n" in out, out)
+    check("  /run/app: read,stat (P:4)\n" in out, out)
+    status, out, err = run("check", "--privileges", "--policy", "POLICY",
+                           policy="subject s {\n\tuser 5\n\tallow read /x\n}\n")
+    check("capabilities: CAP_DAC_READ_SEARCH\n" in out, out)
+
+
+def test_test():
+    status, out, err = run("test", "--policy", "POLICY", policy=POLICY)
+    equal((status, out), (0, "ok   P:12: allow read /var/run/app/x.log\n"
+                             "ok   P:13: deny read /run/app/private-x.log\n"
+                             "2 of 2 expects hold\n"))
+    status, out, err = run("test", "--policy", "POLICY",
+                           policy=POLICY + "expect allow user 1001 read /run/app/private-x.log\n")
+    equal(status, 1)
+    check("FAIL P:14: allow read /run/app/private-x.log: a deny stands against it (P:5)\n"
+          "2 of 3 expects hold\n" in out, out)
+
+
+def test_explain_allow():
+    status, out, err = explain("--user", "1001", "read", "/var/run/app/x.log")
+    equal(status, 0, err)
+    check("allow: allowed\nrule: P:4: allow read /run/app/*.log /srv/%U/** (subject readers)\n" in out,
+          out)
+    check("map: P:1: decided as /run/app/x.log\n" in out, out)
+    check("subjects: readers\n" in out, out)
+    check("%U is 1001" in out, out)
+
+
+def test_explain_deny():
+    status, out, err = explain("--user", "1001", "read", "/run/app/private-x.log")
+    equal(status, 1)
+    check("deny: a deny stands against it\nrule: P:5: deny read /run/app/private-*" in out, out)
+
+
+def test_explain_near():
+    rows = (
+        (("--user", "1001", "write", "/run/app/x.log"), "line 4 allows read, asked was write"),
+        (("--user", "1001", "read", "/srv/all"),
+         "line 10 allows it to 'admins', but the caller is not in its group"),
+        (("--user", "5", "read", "/run/app/x.log"),
+         "line 4 allows it to 'readers', but the caller is not its user"),
+        (("--user", "1001", "read", "/run/app/x.txt"),
+         "line 4 has the right, but its pattern leaves the path behind /run/app"),
+    )
+    for arguments, near in rows:
+        status, out, err = explain(*arguments)
+        equal(status, 1, arguments)
+        check(f"nearest: {near}\n" in out, arguments, out)
+    status, out, err = explain("--user", "1001", "read", "/elsewhere")
+    check("nearest" not in out, out)
+
+
+def test_explain_subject():
+    status, out, err = explain("--subject", "readers")
+    equal((status, out), (0, "P:4: allow read /run/app/*.log /srv/%U/**\n"
+                             "P:5: deny read /run/app/private-*\n"))
+    status, out, err = explain("--subject", "nobody-here")
+    equal(status, 1)
+
+
+def test_wrong_command_lines():
+    for arguments in (("explain",), ("explain", "--user", "0", "read"), ("check", "extra"),
+                      ("explain", "--user", "no-such-user", "read", "/x"), ("fmt",),
+                      ("test", "--bogus"), ("explain", "--user", "0", "read", "/x", "/y")):
+        equal(run(*arguments)[0], 2, arguments)
+    equal(explain("--user", "0", "raed", "/x")[0], 2)
+    equal(explain("--user", "0", "read", "x")[0], 2)
+
+
+UGLY = """
+
+# head
+subject   s   {
+
+  user    5    # who
+  # inside
+	allow read    "/a b"   /c
+
+
+	deny all /d
+  }
+define x   /y
+"""
+PRETTY = """# head
+subject s {
+	user  5 # who
+	# inside
+	allow read "/a b" /c
+
+	deny  all /d
+}
+define x /y
+"""
+
+
+def test_fmt():
+    status, out, err = run("fmt", "--check", "POLICY", policy=UGLY)
+    equal((status, out), (1, "P\n"))
+    equal(run.after, UGLY)
+    status, out, err = run("fmt", "POLICY", policy=UGLY)
+    equal((status, out, err), (0, "", ""))
+    equal(run.after, PRETTY)
+    # What is laid out stays as it is.
+    equal(run("fmt", "--check", "POLICY", policy=PRETTY), (0, "", ""))
+
+
+def test_fmt_leaves_a_broken_file_alone():
+    broken = 'subject s {\n   user "5\n}\n'
+    status, out, err = run("fmt", "POLICY", policy=broken)
+    equal(status, 1)
+    check("P:2:9: error: the quote is not closed" in err, err)
+    equal(run.after, broken)
+
+
+main(globals())
