@@ -48,6 +48,11 @@ enum fdbroker_operation {
 	 * The reply's data is a struct fdbroker_list and after it entries (struct fdbroker_entry).
 	 */
 	FDBROKER_LIST = 6,
+	/*
+	 * A directory to open things beneath with plain openat(2): `flags` is O_RDONLY, or O_RDWR for one
+	 * beneath which files can be written (`write-tree`); the reply carries one descriptor.
+	 */
+	FDBROKER_TREE = 7,
 };
 
 /* Precedes the entries of a list. */

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+"""A directory that is replaced, moved, removed or mounted over: never the old one, never a wrong error."""
+import os
+import shutil
+import subprocess
+import time
+
+from broker import Broker, Client, Place
+from linux import CLONE_NEWNS, in_child, libc, mount, result, umount, unshare
+from tap import check, equal, main
+
+ROUNDS = int(os.environ.get("FDBROKER_TEST_ROUNDS", 1000))
+RENAME_EXCHANGE = 2
+
+
+def exchange(one, other):
+    result(libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), RENAME_EXCHANGE))
+
+
+class Setting:
+    """A broker and a client that stays connected."""
+
+    def __init__(self, place, rules):
+        text = "".join(f" {rule}\n" for rule in rules)
+        self.broker = Broker(place, f"subject a {{\n user 0\n{text}}}\n")
+
+    def __enter__(self):
+        self.client = Client(self.broker.pathname)
+        return self
+
+    def __exit__(self, *exception):
+        self.client.socket.close()
+        self.broker.__exit__()
+
+    def read(self, path):
+        return self.client.read(path)
+
+    def answer(self, path):
+        return self.client.ask(path=path)
+
+
+def read_directly(path):
+    with open(path) as file:
+        return file.read()
+
+
+def versions(place, *names):
+    for name in names:
+        place.file(f"{name}/f", name, 0o600)
+
+
+def test_a_deploy_by_exchange():
+    with Place() as place:
+        versions(place, "current", "next")
+        with Setting(place, [f"allow read {place.name('current')}/*"]) as s:
+            wanted = "current"
+            for round in range(ROUNDS):
+                equal(s.read(place.name("current/f")), wanted, round)
+                exchange(place.name("current"), place.name("next"))
+                wanted = "next" if wanted == "current" else "current"
+                equal(s.read(place.name("current/f")), wanted, round)
+            equal(len(s.broker.events("ready")), 1)
+
+
+def test_a_deploy_by_two_renames():
+    with Place() as place:
+        versions(place, "current", "a", "b")
+        with Setting(place, [f"allow read {place.name('current')}/*"]) as s:
+            names = ["a", "b"]
+            for round in range(ROUNDS // 2):
+                new = names[round % 2]
+                os.rename(place.name("current"), place.name("old"))
+                equal(s.answer(place.name("current/f")), "ENOENT", round)
+                os.rename(place.name(new), place.name("current"))
+                equal(s.read(place.name("current/f")), read_directly(place.name("current/f")))
+                os.rename(place.name("old"), place.name(new))
+
+
+def test_a_directory_above_is_replaced():
+    with Place() as place:
+        versions(place, "a/b/c", "x/b/c")
+        with Setting(place, [f"allow read {place.name('a/b/c')}/*"]) as s:
+            for wanted in ["x/b/c", "a/b/c"] * 50:
+                exchange(place.name("a"), place.name("x"))
+                equal(s.read(place.name("a/b/c/f")), wanted)
+
+
+def test_removed_and_made_again():
+    with Place() as place:
+        versions(place, "d")
+        with Setting(place, [f"allow read {place.name('d')}/*"]) as s:
+            for round in range(100):
+                equal(s.read(place.name("d/f")), "d")
+                shutil.rmtree(place.name("d"))
+                equal(s.answer(place.name("d/f")), "ENOENT")
+                os.mkdir(place.name("d"))
+                equal(s.answer(place.name("d/f")), "ENOENT")
+                versions(place, "d")
+
+
+def test_what_comes_after_the_start():
+    with Place() as place:
+        with Setting(place, [f"allow read {place.name('one/two/three')}/*"]) as s:
+            path = place.name("one/two/three/f")
+            equal(s.answer(path), "ENOENT")
+            os.mkdir(place.name("one"))
+            equal(s.answer(path), "ENOENT")
+            versions(place, "one/two/three")
+            equal(s.read(path), "one/two/three")
+            # A link in its place is not followed to where no rule leads, and a file is no directory.
+            os.rename(place.name("one/two"), place.name("elsewhere"))
+            os.symlink(place.name("elsewhere"), place.name("one/two"))
+            equal(s.answer(path), "EACCES")
+            os.unlink(place.name("one/two"))
+            place.file("one/two", "")
+            equal(s.answer(path), "ENOTDIR")
+            os.unlink(place.name("one/two"))
+            os.rename(place.name("elsewhere"), place.name("one/two"))
+            equal(s.read(path), "one/two/three")
+
+
+def test_several_views_of_one_directory():
+    with Place() as place:
+        versions(place, "d", "e")
+        d = place.name("d")
+        with Setting(place, [f"allow read,write,create {d}/*", f"allow read {d}/f exec",
+                             f"allow read {d}/sub/*"]) as s:
+            for wanted in ["e", "d"] * 20:
+                exchange(d, place.name("e"))
+                equal(s.read(f"{d}/f"), wanted)
+                equal(s.client.ask(path=f"{d}/f", flags=os.O_RDWR), "OK")
+                equal(s.client.ask(path=f"{d}/n-{wanted}", flags=os.O_RDWR | os.O_CREAT, mode=0o600), "OK")
+            equal(sorted(os.listdir(d)), ["f", "n-d"])
+
+
+def test_unrelated_changes_cost_nothing_and_storms_are_borne():
+    with Place() as place:
+        versions(place, "d")
+        with Setting(place, [f"allow read {place.name('d')}/*"]) as s:
+            equal(s.read(place.name("d/f")), "d")
+            for i in range(30000):
+                os.mkdir(place.name("other"))
+                os.rmdir(place.name("other"))
+                if i % 3000 == 0:
+                    equal(s.read(place.name("d/f")), "d")
+            # More events than the kernel keeps (16,384) while nobody looks: everything is looked at anew.
+            os.kill(s.broker.worker, 19)
+            for i in range(20000):
+                os.mkdir(place.name(f"other{i % 2}"))
+                os.rmdir(place.name(f"other{i % 2}"))
+            versions(place, "e")
+            exchange(place.name("d"), place.name("e"))
+            os.kill(s.broker.worker, 18)
+            equal(s.read(place.name("d/f")), "e")
+
+
+def test_watches_do_not_pile_up():
+    with Place() as place:
+        versions(place, "d")
+        with Setting(place, [f"allow read {place.name('d')}/*"]) as s:
+            equal(s.read(place.name("d/f")), "d")
+            count = watches(s)
+            for i in range(50):
+                os.rename(place.name("d"), place.name(f"old{i}"))
+                versions(place, "d")
+                equal(s.read(place.name("d/f")), "d")
+            check(watches(s) <= count + 1, count, watches(s))
+
+
+def watches(s):
+    """How many the supervisor's inotify instance has."""
+    total = 0
+    for entry in os.listdir(f"/proc/{s.broker.process.pid}/fd"):
+        with open(f"/proc/{s.broker.process.pid}/fdinfo/{entry}") as file:
+            total += file.read().count("inotify wd:")
+    return total
+
+
+def test_mounts_come_and_go():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        versions(place, "d", "d/m", "other")
+        with Setting(place, [f"allow read {place.name('d')}/**"]) as s:
+            for round in range(10):
+                equal(s.read(place.name("d/m/f")), "d/m")
+                mount("tmpfs", place.name("d/m"), "tmpfs")
+                place.file("d/m/f", "mounted")
+                time.sleep(0.1)
+                equal(s.read(place.name("d/m/f")), "mounted", round)
+                umount(place.name("d/m"))
+                time.sleep(0.1)
+                equal(s.read(place.name("d/m/f")), "d/m", round)
+            # Over the directory itself, and over one above it.
+            for target in ("d", ""):
+                mount("tmpfs", place.name(target), "tmpfs")
+                place.file("d/f", "mounted")
+                time.sleep(0.1)
+                equal(s.read(place.name("d/f")), "mounted")
+                umount(place.name(target) if target else place.path)
+                time.sleep(0.1)
+                equal(s.read(place.name("d/f")), "d")
+    with Place() as place:
+        in_child(run, place)
+
+
+def test_an_unmounted_file_system_is_released():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        image = place.name("image")
+        with open(image, "wb") as file:
+            file.truncate(4 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+        os.mkdir(place.name("m"))
+        subprocess.run(["mount", "-o", "loop", image, place.name("m")], check=True)
+        try:
+            place.file("m/f", "f")
+            with Setting(place, [f"allow read {place.name('m')}/*"]) as s:
+                equal(s.read(place.name("m/f")), "f")
+                subprocess.run(["umount", place.name("m")], check=True)
+                end = time.monotonic() + 5
+                # The loop device goes with the last user of its file system.
+                while image in subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout:
+                    check(time.monotonic() < end, "it is still busy")
+                    time.sleep(0.05)
+                equal(s.answer(place.name("m/f")), "ENOENT")
+        finally:
+            subprocess.run(["umount", "-q", place.name("m")])
+    with Place() as place:
+        in_child(run, place)
+
+
+main(globals())
