@@ -26,6 +26,8 @@
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
 
+#include "idmap.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +54,7 @@ struct channel_message {
 	uint32_t index;	     /* which view or listener is meant */
 	uint32_t attributes; /* of a view: enum view_attribute */
 	int32_t error;	     /* 0 or a positive errno, in an answer */
+	struct idmap map;    /* of a view with VIEW_IDMAP */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
 };

@@ -17,7 +17,7 @@ static int test_dissolved(int view)
 }
 
 /* Clones the directory and sets the attributes. The tree's descriptor, with *view its root. */
-static int make_tree(int directory, uint64_t set, int *view)
+static int make_tree(int directory, uint64_t set, int namespace, int *view)
 {
 	struct mount_attr attr = {.attr_set = set, .propagation = MS_PRIVATE};
 	/* Recursive: else the files hidden under the mounts beneath would be served. */
@@ -27,6 +27,10 @@ static int make_tree(int directory, uint64_t set, int *view)
 
 	if (tree < 0)
 		return -errno;
+	if (namespace >= 0) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t) namespace;
+	}
 	*view = -1;
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		error = -errno;
@@ -50,10 +54,11 @@ static int dissolve(int tree, int view)
 	return test_dissolved(view);
 }
 
-int clone_directory(int directory, uint32_t attributes)
+int clone_directory(int directory, uint32_t attributes, int namespace)
 {
 	int view;
-	int tree = make_tree(directory, attributes_to_set(attributes) | MOUNT_ATTR_NODEV, &view);
+	int tree = make_tree(
+		directory, attributes_to_set(attributes) | MOUNT_ATTR_NODEV, namespace, &view);
 
 	if (tree < 0)
 		return tree;
@@ -65,7 +70,7 @@ int clone_directory(int directory, uint32_t attributes)
 
 int clone_for_device(int directory, uint32_t attributes, int *view)
 {
-	return make_tree(directory, attributes_to_set(attributes), view);
+	return make_tree(directory, attributes_to_set(attributes), -1, view);
 }
 
 int clone_finish(int tree, int view)

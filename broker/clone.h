@@ -23,17 +23,18 @@ enum view_attribute {
 	VIEW_WRITABLE = 1u << 0, /* else read-only */
 	VIEW_EXEC = 1u << 1,	 /* else noexec */
 	VIEW_DEVICE = 1u << 2,	 /* devices may be opened in it, one at a time (clone_for_device) */
+	VIEW_IDMAP = 1u << 3,	 /* ids in it are not those on disk (idmap.h) */
 };
 /* Of those that a view is made with. */
 #define VIEW_KINDS 4
 
 /*
  * Makes a view of `directory`, which was opened with O_PATH and stays the caller's, with `attributes`
- * (enum view_attribute). Returns an O_PATH descriptor, close-on-exec, the caller's; or a negative errno:
- * -EPERM (no CAP_SYS_ADMIN), -ENOSYS (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could
+ * (enum view_attribute) and, unless `namespace` is -1, the ids of that user namespace. Returns an O_PATH descriptor, close-on-exec, the caller's; or a negative errno:
+ * -EINVAL (a file system in it cannot be idmapped), -EPERM (no CAP_SYS_ADMIN), -ENOSYS (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could
  * still be changed after it was dissolved).
  */
-int clone_directory(int directory, uint32_t attributes);
+int clone_directory(int directory, uint32_t attributes, int namespace);
 
 /*
  * The same in two halves, for opening a device: in between, and only then, device nodes can be opened in the

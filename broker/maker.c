@@ -20,6 +20,7 @@
 struct made {
 	char *path;
 	uint32_t attributes;
+	struct idmap map;
 	uint64_t mounts; /* mounts_signature, when it was made */
 	struct watches watches;
 };
@@ -123,19 +124,38 @@ static uint64_t sign_mounts(const struct maker *maker, const char *path)
 	return signature;
 }
 
+/* Opens the directory, watched, and clones it. The view or a negative errno. */
+static int open_view(struct maker *maker, struct made *made, const struct idmap *map)
+{
+	int namespace = -1, directory, view;
+
+	/* First, since it forks: a child must have no part in a clone that is not yet dissolved. */
+	if (made->attributes & VIEW_IDMAP) {
+		namespace = idmap_namespace(map);
+		if (namespace < 0)
+			return namespace;
+	}
+	directory = watch_directory(maker->inotify, made->path, &made->watches);
+	view = directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
+	if (directory >= 0)
+		close(directory);
+	if (namespace >= 0)
+		close(namespace);
+	return view;
+}
+
 /* Makes a view, or makes it anew. The answer goes into `message`. */
 static void make(struct maker *maker, struct made *made, struct channel_message *message)
 {
 	struct watches before = made->watches;
-	int directory, view;
+	struct idmap map = made->map;
 
+	/* Whom a tree is for is settled when it is asked for; what is mapped, when it was named. */
+	map.uid = made->map.uid == UINT32_MAX ? message->map.uid : made->map.uid;
+	map.gid = made->map.uid == UINT32_MAX ? message->map.gid : made->map.gid;
 	/* Signed before it is made: a mount that comes in between is noticed once too often. */
 	made->mounts = sign_mounts(maker, made->path);
-	directory = watch_directory(maker->inotify, made->path, &made->watches);
-	view = directory < 0 ? directory
-			     : clone_directory(directory, made->attributes & ~VIEW_DEVICE);
-	if (directory >= 0)
-		close(directory);
+	int view = open_view(maker, made, &map);
 	drop_unused(maker, &before);
 	int error = write_watches(&made->watches, message->text);
 	if (error && view >= 0) {
@@ -152,7 +172,7 @@ static int name_view(struct maker *maker, struct channel_message *message)
 	struct made *made;
 
 	if (message->index != maker->count || maker->count == VIEWS_MAX ||
-		message->attributes >= 2 * VIEW_DEVICE || message->text[0] != '/')
+		message->attributes >= 2 * VIEW_IDMAP || message->text[0] != '/')
 		return -EPROTO;
 	if (maker->count == maker->room) {
 		size_t room = maker->room ? 2 * maker->room : 64;
@@ -170,6 +190,7 @@ static int name_view(struct maker *maker, struct channel_message *message)
 		return -ENOMEM;
 	}
 	made->attributes = message->attributes;
+	made->map = message->map;
 	maker->views[maker->count++] = made;
 	make(maker, made, message);
 	return 0;
@@ -187,8 +208,8 @@ static void begin_device(
 	end_device(maker);
 	maker->device_tree = directory;
 	if (directory >= 0) {
-		maker->device_tree = clone_for_device(
-			directory, made->attributes & ~VIEW_DEVICE, &maker->device_view);
+		maker->device_tree =
+			clone_for_device(directory, made->attributes, &maker->device_view);
 		close(directory);
 	}
 	message->type = CHANNEL_VIEW;

@@ -153,6 +153,39 @@ static void settle(struct opening *opening, bool create)
 			&opening->resolution, access_rights(opening->flags), &opening->access);
 }
 
+/*
+ * A device cannot be opened in a view, so that one that is not granted is not even touched. One of a type that
+ * the rule grants is opened in a view that is lent for it and made nodev before the descriptor goes anywhere:
+ * it cannot be opened again with more. -EACCES where it is no such device.
+ */
+static int open_device(struct opening *opening, int view, const char *relative)
+{
+	uint32_t types = opening->access.types;
+	uint32_t attributes = resolve_attributes(access_rights(opening->flags), &opening->access);
+	struct stat status;
+	int device = resolve_beneath(view, relative, O_PATH, 0);
+
+	if (device < 0)
+		return device;
+	bool granted = fstat(device, &status) == 0 &&
+		       ((S_ISCHR(status.st_mode) && (types & POLICY_TYPE_CHARDEV)) ||
+			       (S_ISBLK(status.st_mode) && (types & POLICY_TYPE_BLOCKDEV)));
+	close(device);
+	if (!granted)
+		return -EACCES;
+	struct views *views = opening->resolution.resolver->views;
+	int lent = views_lend(views, opening->access.directory, attributes);
+	if (lent < 0)
+		return lent;
+	device = resolve_beneath(
+		lent, relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
+	close(lent);
+	int error = views_end_loan(views);
+	if (error && device >= 0)
+		close(device);
+	return error ? error : device;
+}
+
 /* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */
 static int try_create(struct opening *opening, int *view, const char **relative)
 {
@@ -170,8 +203,12 @@ static int try_access(struct opening *opening, int *view, const char **relative)
 	*view = resolve_view(&opening->resolution, rights, &opening->access, relative);
 	if (*view < 0)
 		return *view;
-	return resolve_beneath(
+	int file = resolve_beneath(
 		*view, *relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
+	if (file == -EACCES &&
+		(opening->access.types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
+		file = open_device(opening, *view, *relative);
+	return file;
 }
 
 /*
@@ -226,6 +263,21 @@ static int open_or_create(struct opening *opening)
 	return file;
 }
 
+static bool is_granted(const struct stat *status, const struct policy_decision *decision)
+{
+	switch (status->st_mode & S_IFMT) {
+	case S_IFREG:
+		return true;
+	case S_IFCHR:
+		return decision->types & POLICY_TYPE_CHARDEV;
+	case S_IFBLK:
+		return decision->types & POLICY_TYPE_BLOCKDEV;
+	case S_IFIFO:
+		return decision->types & POLICY_TYPE_FIFO;
+	}
+	return false;
+}
+
 /* Refuses what is not of a type that the rule allows, and gives the caller the flags it asked for. */
 static int hand_over(int file, const struct opening *opening, struct outcome *outcome)
 {
@@ -234,8 +286,7 @@ static int hand_over(int file, const struct opening *opening, struct outcome *ou
 	/* glibc's fstat is newfstatat, which is slower by a path look-up. */
 	if (syscall(SYS_fstat, file, &status) < 0)
 		return -errno;
-	bool fifo = S_ISFIFO(status.st_mode) && (opening->granted->types & POLICY_TYPE_FIFO);
-	if (!S_ISREG(status.st_mode) && !fifo) {
+	if (!is_granted(&status, opening->granted)) {
 		outcome->verdict = VERDICT_DENY;
 		outcome->reason = "the policy does not allow this type of file";
 		return -EACCES;

@@ -2,6 +2,7 @@
 #include "operations.h"
 
 #include "open.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -116,11 +117,14 @@ static void record_failure(struct operations *operations, const struct peer *pee
 		record_outcome(operations, peer, request, outcome, -error);
 }
 
-static int run_open(struct operations *operations, const struct peer *peer,
-	const struct request *request, struct reply *reply)
+/* For the operations that hand out a descriptor. */
+static int run_opening(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply,
+	int (*open)(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, struct outcome *outcome))
 {
 	__attribute__((uninitialized)) struct outcome outcome;
-	int file = open_file(&operations->resolver, peer, request, &outcome);
+	int file = open(&operations->resolver, peer, request, &outcome);
 
 	if (file < 0) {
 		record_failure(operations, peer, request, &outcome, file);
@@ -130,6 +134,19 @@ static int run_open(struct operations *operations, const struct peer *peer,
 	return 0;
 }
 
+static int run_open(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_opening(operations, peer, request, reply, open_file);
+}
+
+static int run_tree(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	return run_opening(operations, peer, request, reply, tree_open);
+}
+
+/* For those that tell. */
 static int run_inspection(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply,
 	ssize_t (*inspect)(const struct resolver *resolver, const struct peer *peer,
@@ -217,6 +234,7 @@ static const struct {
 	{FDBROKER_ACCESS, run_access},
 	{FDBROKER_READLINK, run_readlink},
 	{FDBROKER_LIST, run_list},
+	{FDBROKER_TREE, run_tree},
 };
 
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,

@@ -57,6 +57,12 @@ void resolve_settle(const struct resolution *resolution, uint32_t rights,
 	outcome->verdict = decision->reason == POLICY_ALLOWED ? VERDICT_ALLOW : VERDICT_DENY;
 }
 
+uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decision)
+{
+	return (rights & POLICY_WRITING_RIGHTS ? VIEW_WRITABLE : 0) |
+	       (decision->exec ? VIEW_EXEC : 0);
+}
+
 int resolve_view(const struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative)
 {
@@ -64,13 +70,12 @@ int resolve_view(const struct resolution *resolution, uint32_t rights,
 	const struct policy_directory *directory =
 		&policy_directories(resolution->resolver->policy, &count)[decision->directory];
 	size_t prefix = strlen(directory->path);
-	uint32_t attributes = (rights & POLICY_WRITING_RIGHTS ? VIEW_WRITABLE : 0) |
-			      (decision->exec ? VIEW_EXEC : 0);
 
 	*relative = resolution->path + (prefix == 1 ? 1 : prefix + 1);
 	if (resolution->length <= prefix)
 		*relative = ".";
-	int view = views_get(resolution->resolver->views, decision->directory, attributes);
+	int view = views_get(resolution->resolver->views, decision->directory,
+		resolve_attributes(rights, decision));
 	/* The directory itself is reached through a link, which the record has said: nothing to follow. */
 	return view == -ELOOP ? -EACCES : view;
 }

@@ -70,6 +70,9 @@ bool resolve_decide(
 void resolve_settle(const struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision);
 
+/* The attributes (enum view_attribute) of the view for `rights` as `decision` allows them. */
+uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decision);
+
 /*
  * The view in which `decision`, which allows `rights`, lets the path be opened; *relative becomes its name
  * in there, a part of resolution->path. A negative errno where there is no such view.

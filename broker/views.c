@@ -5,6 +5,7 @@
 #include "watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -22,13 +23,19 @@ struct link {
 };
 
 struct view {
-	uint32_t directory; /* of the policy */
+	const char *path; /* the policy's */
+	const char *file; /* where the policy names it */
+	unsigned int line;
 	uint32_t attributes;
+	struct idmap map;
 	int descriptor; /* or the negative errno with which making it failed */
 	bool stale;
 	struct link *links;
 	int link_count;
 };
+
+/* The highest id but the two that mean "none": nobody has it. */
+#define PROBE_ID (UINT32_MAX - 2)
 
 #define BUCKETS 1024
 
@@ -37,6 +44,8 @@ struct views {
 	size_t directory_count;
 	int questions, inotify;
 	uint32_t (*kinds)[VIEW_KINDS]; /* of each directory: a number of `list`, or NONE */
+	size_t tree_count;
+	uint32_t (*trees)[2]; /* of each tree: the number of the read-only one, the writable one */
 	struct view *list;
 	uint32_t count;
 	struct link *buckets[BUCKETS];
@@ -53,38 +62,85 @@ static bool wanted(const struct policy_directory *directory, uint32_t attributes
 	return rights & ~(uint32_t)POLICY_WRITING_RIGHTS;
 }
 
+static uint32_t add(struct views *views, const struct view *view)
+{
+	views->list[views->count] = *view;
+	views->list[views->count].descriptor = -ENOENT;
+	views->list[views->count].stale = true;
+	return views->count++;
+}
+
+static void add_directories(struct views *views)
+{
+	for (uint32_t i = 0; i < views->directory_count; i++) {
+		const struct policy_directory *directory = &views->directories[i];
+		uint32_t device = directory->types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)
+					  ? VIEW_DEVICE
+					  : 0;
+		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
+			const struct view view = {
+				.path = directory->path,
+				.file = directory->file,
+				.line = directory->line,
+				.attributes = kind | device,
+			};
+			views->kinds[i][kind] = wanted(directory, kind) ? add(views, &view) : NONE;
+		}
+	}
+}
+
+/* Trees with variables are not made here: their paths are different for each caller. */
+static void add_trees(struct views *views, const struct policy_tree *trees)
+{
+	static const uint32_t rights[] = {POLICY_TREE, POLICY_WRITE_TREE};
+
+	for (uint32_t i = 0; i < views->tree_count; i++) {
+		const struct policy_tree *tree = &trees[i];
+		const struct idmap map = {
+			.from = tree->idmap_from,
+			.uid = tree->idmap_to,
+			.gid = tree->idmap_to,
+			.count = tree->idmap_count,
+		};
+		for (uint32_t writable = 0; writable < 2; writable++) {
+			const struct view view = {
+				.path = tree->path,
+				.file = tree->file,
+				.line = tree->line,
+				.attributes = (writable ? VIEW_WRITABLE : 0) |
+					      (tree->exec ? VIEW_EXEC : 0) |
+					      (tree->idmap ? VIEW_IDMAP : 0),
+				.map = map,
+			};
+			views->trees[i][writable] =
+				(tree->rights & rights[writable]) && !tree->variables
+					? add(views, &view)
+					: NONE;
+		}
+	}
+}
+
 struct views *views_new(const struct policy *policy, int questions, int inotify)
 {
 	struct views *views = calloc(1, sizeof(*views));
-	size_t count;
-	const struct policy_directory *directories = policy_directories(policy, &count);
+	const struct policy_tree *trees;
 
 	if (!views)
 		return NULL;
-	views->directories = directories;
-	views->directory_count = count;
 	views->questions = questions;
 	views->inotify = inotify;
-	views->kinds = calloc(count ? count : 1, sizeof(*views->kinds));
-	views->list = calloc(count ? count * VIEW_KINDS : 1, sizeof(*views->list));
-	if (!views->kinds || !views->list) {
+	views->directories = policy_directories(policy, &views->directory_count);
+	trees = policy_trees(policy, &views->tree_count);
+	views->kinds = calloc(views->directory_count + 1, sizeof(*views->kinds));
+	views->trees = calloc(views->tree_count + 1, sizeof(*views->trees));
+	views->list = calloc(VIEW_KINDS * views->directory_count + 2 * views->tree_count + 1,
+		sizeof(*views->list));
+	if (!views->kinds || !views->trees || !views->list) {
 		views_free(views);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
-			views->kinds[i][kind] = NONE;
-			if (!wanted(&directories[i], kind))
-				continue;
-			views->kinds[i][kind] = views->count;
-			views->list[views->count++] = (struct view){
-				.directory = i,
-				.attributes = kind,
-				.descriptor = -ENOENT,
-				.stale = true,
-			};
-		}
-	}
+	add_directories(views);
+	add_trees(views, trees);
 	return views;
 }
 
@@ -175,22 +231,33 @@ static int ask(struct views *views, struct channel_message *message)
 	return message->type == CHANNEL_VIEW ? 0 : -EPROTO;
 }
 
-/* Has a view made, named to the supervisor for the first time or again. 0 or a negative errno: it is gone. */
-static int make(struct views *views, struct view *view, uint32_t type)
+/* What to ask for a view with, for a caller of those ids where it is mapped to one. */
+static struct channel_message question(
+	const struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid)
 {
-	const struct policy_directory *directory = &views->directories[view->directory];
 	struct channel_message message = {
 		.type = type,
 		.index = (uint32_t)(view - views->list),
 		.attributes = view->attributes,
+		.map = view->map,
 		.descriptor = -1,
 	};
+
+	if (type == CHANNEL_VIEW) {
+		memcpy(message.text, view->path, strlen(view->path) + 1);
+	} else if (view->map.uid == UINT32_MAX) {
+		message.map.uid = uid;
+		message.map.gid = gid;
+	}
+	return message;
+}
+
+/* Has a view made, named to the supervisor for the first time or again. 0 or a negative errno: it is gone. */
+static int make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid)
+{
+	struct channel_message message = question(views, view, type, uid, gid);
 	int error;
 
-	if (directory->types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV))
-		message.attributes |= VIEW_DEVICE;
-	if (type == CHANNEL_VIEW)
-		memcpy(message.text, directory->path, strlen(directory->path) + 1);
 	close_view(view);
 	error = ask(views, &message);
 	if (error)
@@ -208,18 +275,30 @@ static int make(struct views *views, struct view *view, uint32_t type)
 	return 0;
 }
 
+/* Whether it is another one for each caller, so that none is kept. */
+static bool is_callers(const struct view *view)
+{
+	return (view->attributes & VIEW_IDMAP) && view->map.uid == UINT32_MAX;
+}
+
 int views_load(struct views *views,
-	int (*failed)(void *context, const struct policy_directory *directory, int error),
+	int (*failed)(
+		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context)
 {
 	for (uint32_t i = 0; i < views->count; i++) {
 		struct view *view = &views->list[i];
-		int error = make(views, view, CHANNEL_VIEW);
+		/* A caller's is made for one that there is on no machine, to see that it can be. */
+		int error = make(views, view, CHANNEL_VIEW, 0, 0);
+		if (!error && is_callers(view))
+			error = make(views, view, CHANNEL_RENEW, PROBE_ID, PROBE_ID);
 		if (error)
 			return error;
 		if (view->descriptor < 0 &&
-			failed(context, &views->directories[view->directory], view->descriptor))
+			failed(context, view->path, view->file, view->line, view->descriptor))
 			return -ECANCELED;
+		if (is_callers(view))
+			close_view(view);
 	}
 	return 0;
 }
@@ -233,6 +312,7 @@ void views_free(struct views *views)
 		close_view(&views->list[i]);
 	}
 	free(views->kinds);
+	free(views->trees);
 	free(views->list);
 	if (views->inotify >= 0)
 		close(views->inotify);
@@ -260,11 +340,33 @@ int views_get(struct views *views, uint32_t directory, uint32_t attributes)
 	if (!view)
 		return -EACCES;
 	if (view->stale) {
-		int error = make(views, view, CHANNEL_RENEW);
+		int error = make(views, view, CHANNEL_RENEW, 0, 0);
 		if (error)
 			return error;
 	}
 	return view->descriptor;
+}
+
+int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid)
+{
+	uint32_t number = tree < views->tree_count ? views->trees[tree][writable] : NONE;
+	struct view *view = number == NONE ? NULL : &views->list[number];
+	int error = 0, directory;
+
+	if (!view)
+		return -EACCES;
+	if (view->stale)
+		error = make(views, view, CHANNEL_RENEW, uid, gid);
+	if (!error && view->descriptor < 0)
+		error = view->descriptor;
+	if (error)
+		return error;
+	/* A description of its own: the position in a directory is not to be shared. */
+	directory = openat(view->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	error = directory < 0 ? -errno : 0;
+	if (is_callers(view))
+		close_view(view);
+	return error ? error : directory;
 }
 
 int views_lend(struct views *views, uint32_t directory, uint32_t attributes)
@@ -315,7 +417,7 @@ static void take_event(struct views *views, const struct inotify_event *event)
 	}
 	for (const struct link *link = *bucket(views, event->wd); link; link = link->next) {
 		struct view *view = &views->list[link->view];
-		const char *path = views->directories[view->directory].path;
+		const char *path = view->path;
 		if (link->watch == event->wd && !view->stale &&
 			((event->mask & IN_UNMOUNT) || is_component(path, link->depth, name)))
 			close_view(view);

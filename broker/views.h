@@ -30,7 +30,8 @@ void views_free(struct views *views);
  * rest is not tried, and -ECANCELED is returned. Otherwise 0, or a negative errno: the supervisor is gone.
  */
 int views_load(struct views *views,
-	int (*failed)(void *context, const struct policy_directory *directory, int error),
+	int (*failed)(
+		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context);
 size_t views_count(const struct views *views);
 
@@ -41,6 +42,12 @@ size_t views_count(const struct views *views);
  * do less than its grant, never more.
  */
 int views_get(struct views *views, uint32_t directory, uint32_t attributes);
+
+/*
+ * Opens a tree of the policy (policy_trees), for a caller of those ids. A descriptor that is the caller's of
+ * this function, or a negative errno: -EACCES where there is no such tree here.
+ */
+int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid);
 
 /*
  * The same for opening a device: a view in which that is possible, the caller's to close; and, after the device

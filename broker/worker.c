@@ -123,25 +123,28 @@ static int name_exes(struct worker *worker)
 }
 
 static void record_missing_view(
-	struct worker *worker, const struct policy_directory *directory, int error)
+	struct worker *worker, const char *path, const char *file, unsigned int line, int error)
 {
 	char place[CHANNEL_TEXT_MAX];
 
-	snprintf(place, sizeof(place), "%s:%u", directory->file, directory->line);
+	snprintf(place, sizeof(place), "%s:%u", file, line);
 	audit_begin(&worker->line, worker->log, "view");
 	audit_string(&worker->line, "verdict", "error");
-	audit_string(&worker->line, "path", directory->path);
+	audit_string(&worker->line, "path", path);
 	audit_string(&worker->line, "rule", place);
 	audit_string(&worker->line, "reason",
 		error == -ELOOP
 			? "the directory is reached through a symbolic link: write its real path"
+		: error == -EINVAL
+			? "a file system in it does not do what the rule asks for (idmap)"
 			: "the directory cannot be opened: nothing beneath it is served until it can");
 	audit_errno(&worker->line, -error);
 	audit_end(&worker->line);
 }
 
 /* A view could not be made (views_load). Not 0 where nothing can be served without it. */
-static int view_failed(void *context, const struct policy_directory *directory, int error)
+static int view_failed(
+	void *context, const char *path, const char *file, unsigned int line, int error)
 {
 	switch (-error) {
 	case EPERM:
@@ -151,7 +154,7 @@ static int view_failed(void *context, const struct policy_directory *directory, 
 	case ENFILE:
 	case ENOMEM:
 	case ENOSPC:
-		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", directory->path,
+		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", path,
 			strerror(-error), strerrorname_np(-error),
 			error == -EPERM	   ? ": start fdbrokerd as root (CAP_SYS_ADMIN)"
 			: error == -ENOSYS ? ": Linux 5.12 is the oldest that can"
@@ -160,7 +163,7 @@ static int view_failed(void *context, const struct policy_directory *directory, 
 		return -1;
 	}
 	/* Not there, or not a directory: it is made when it comes, and others can be served. */
-	record_missing_view(context, directory, error);
+	record_missing_view(context, path, file, line, error);
 	return 0;
 }
 

@@ -6,8 +6,9 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 
-int clone_directory(int directory, uint32_t attributes)
+int clone_directory(int directory, uint32_t attributes, int namespace)
 {
+	(void)namespace;
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			    (attributes & VIEW_WRITABLE ? 0 : MOUNT_ATTR_RDONLY) |

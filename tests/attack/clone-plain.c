@@ -6,16 +6,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-int clone_directory(int directory, uint32_t attributes)
+int clone_directory(int directory, uint32_t attributes, int namespace)
 {
 	(void)attributes;
+	(void)namespace;
 	int view = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return view < 0 ? -errno : view;
 }
 
 int clone_for_device(int directory, uint32_t attributes, int *view)
 {
-	*view = clone_directory(directory, attributes);
+	*view = clone_directory(directory, attributes, -1);
 	return *view < 0 ? *view : dup(*view);
 }
 

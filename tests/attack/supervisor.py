@@ -14,8 +14,8 @@ from linux import as_user, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
-# broker/channel.h: type, index, attributes, error, text.
-HEADER = struct.Struct("=IIIi")
+# broker/channel.h: type, index, attributes, error, (a map,) text.
+HEADER = struct.Struct("=IIIi16x")
 START, VIEW, READY, LISTENER, STOP = range(1, 6)
 
 

@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 99;
-	int view = clone_directory(open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC), 0);
+	int view = clone_directory(open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC), 0, -1);
 	if (view < 0) {
 		fprintf(stderr, "no view: %s\n", strerror(-view));
 		return 99;
