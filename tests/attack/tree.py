@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: MIT
+"""
+What the holder of a tree can make of it: everything that ends outside, or writes where only reading was
+granted. Against a broker without views the same attacks must succeed, else they prove nothing.
+"""
+import ctypes
+import errno
+import os
+import shutil
+import socket
+import stat
+
+from broker import Broker, Client, Place, attempt
+from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, become,
+                   enter_user_namespace, have_user_namespaces, in_child, libc, mount, mount_setattr,
+                   move_mount, open_tree, result, unshare)
+from tap import Skip, check, equal, main
+
+TREE = 7
+HOLDER = 5001
+NO_VIEW = os.environ["FDBROKERD_PLAIN"]
+
+
+class Held:
+    """A directory with something in it and something secret beside it, handed out as a tree."""
+
+    def __init__(self, rights="tree", program=None, modifiers="", more=""):
+        self.place = Place()
+        d = self.tree = self.place.directory("tree")
+        os.chmod(d, 0o777)
+        self.place.file("tree/f", "original\n", 0o666)
+        self.place.file("tree/private", "private\n", 0o600)
+        self.place.file("tree/sub/g", "g\n", 0o666)
+        self.place.file("secret", "secret\n", 0o644)
+        os.symlink("../secret", f"{d}/link")
+        os.symlink(self.place.name("secret"), f"{d}/absolute")
+        os.mknod(f"{d}/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        os.chmod(f"{d}/null", 0o666)
+        shutil.copy("/bin/cat", f"{d}/cat")
+        os.chmod(f"{d}/cat", 0o4755)
+        self.broker = Broker(self.place, (
+            f"subject a {{\n user {HOLDER}\n allow {rights} {d} {modifiers}\n{more}}}\n"), program=program)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.broker.__exit__()
+        self.place.__exit__()
+
+    def run(self, function, flags=0, uid=HOLDER):
+        """function(descriptor of the tree) as the holder."""
+        def holder():
+            with Client(self.broker.abstract) as client:
+                client.send(TREE, self.tree, flags)
+                _, error, _, descriptors = client.receive()
+                if error:
+                    return errno.errorcode[error]
+                return function(descriptors[0])
+        return as_user(uid, holder)
+
+    def text(self, name):
+        with open(self.place.name(name)) as file:
+            return file.read()
+
+
+def read_at(directory, name):
+    file = os.open(name, os.O_RDONLY, dir_fd=directory)
+    with os.fdopen(file) as stream:
+        return stream.read()
+
+
+def escapes(directory):
+    """The ways out; each ends with the secret's text or an errno."""
+    def by_path(name):
+        return lambda: read_at(directory, name)
+
+    def by_fchdir():
+        os.fchdir(directory)
+        for _ in range(10):
+            os.chdir("..")
+            if os.path.exists("secret"):
+                break
+        return read_at(os.open(".", os.O_PATH), "secret")
+
+    def by_proc():
+        return open(f"/proc/self/fd/{directory}/../secret").read()
+
+    def by_sub():
+        sub = os.open("sub", os.O_PATH, dir_fd=directory)
+        return read_at(sub, "../../secret")
+
+    ways = [by_path(n) for n in ("../secret", "sub/../../secret", "link", "absolute",
+                                 "../../../../../../../../../../../../etc/hostname")]
+    return {name: outcome(way) for name, way in
+            [("..", ways[0]), ("sub", ways[1]), ("link", ways[2]), ("fchdir", by_fchdir),
+             ("proc", by_proc), ("O_PATH", by_sub)]}
+
+
+def outcome(way):
+    try:
+        return way()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+def test_reading_beneath_takes_no_broker():
+    with Held() as held:
+        equal(held.run(lambda d: read_at(d, "f")), "original\n")
+        equal(held.run(lambda d: read_at(d, "sub/g")), "g\n")
+        # With its own permissions: what is root's alone stays so.
+        equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
+        equal(sorted(held.run(lambda d: os.listdir(d))),
+              ["absolute", "cat", "f", "link", "null", "private", "sub"])
+
+
+def test_there_is_no_way_out():
+    with Held() as held:
+        got = held.run(escapes)
+        check("secret\n" not in got.values(), got)
+
+
+def test_the_ways_out_are_ways_out_where_there_is_no_view():
+    with Held(program=NO_VIEW) as held:
+        got = held.run(escapes)
+        for name in ("..", "sub", "link", "fchdir", "proc", "O_PATH"):
+            equal(got[name], "secret\n", name)
+
+
+def test_moving_things_while_they_are_held():
+    with Held() as held:
+        mine, theirs = socket.socketpair()
+
+        def run():
+            with Client(held.broker.abstract) as client:
+                client.send(TREE, held.tree, 0)
+                d = client.receive()[3][0]
+                sub = os.open("sub", os.O_RDONLY, dir_fd=d)
+                theirs.send(b"x")
+                mine_said = theirs.recv(1)
+                equal(mine_said, b"m")
+                return [outcome(lambda: read_at(f, name)) for f, name in (
+                    (sub, "../secret"), (sub, "../../secret"), (d, "../secret"), (d, "../../secret"),
+                    (sub, "../tree/f"))]
+        import threading
+
+        def mover():
+            mine.recv(1)
+            # The held directory leaves the tree, and the tree its place.
+            os.rename(f"{held.tree}/sub", held.place.name("out"))
+            os.mkdir(held.place.name("elsewhere"))
+            os.rename(held.tree, held.place.name("elsewhere/tree"))
+            mine.send(b"m")
+        thread = threading.Thread(target=mover)
+        thread.start()
+        got = as_user(HOLDER, run)
+        thread.join()
+        check("secret\n" not in got, got)
+
+
+def namespace_attacks(directory):
+    enter_user_namespace(CLONE_NEWNS)
+    got = {
+        "mount_setattr": attempt(mount_setattr, directory, "", 0, MOUNT_ATTR_RDONLY),
+        "recursive": attempt(lambda: result(libc.syscall(
+            442, directory, b"", AT_EMPTY_PATH | 0x8000, (ctypes.c_uint64 * 4)(0, 1, 0, 0), 32))),
+        "open_tree": attempt(open_tree, directory, "", AT_EMPTY_PATH | 1),
+        "open_tree recursive": attempt(open_tree, directory, "", AT_EMPTY_PATH | 0x8001),
+        "move_mount": attempt(move_mount, directory, "/mnt"),
+        "bind": attempt(mount, f"/proc/self/fd/{directory}", "/mnt", None, 4096),
+        "bind recursive": attempt(mount, f"/proc/self/fd/{directory}", "/mnt", None, 4096 | 16384),
+        "remount": attempt(mount, None, f"/proc/self/fd/{directory}", None, 4096 | 32),
+        "umount": attempt(lambda: result(libc.umount2(f"/proc/self/fd/{directory}".encode(), 2))),
+    }
+    mount("tmpfs", "/tmp/fdbroker-test-overlay", "tmpfs")
+    for name in ("upper", "work", "lower"):
+        os.mkdir(f"/tmp/fdbroker-test-overlay/{name}")
+    base = "/tmp/fdbroker-test-overlay"
+    got["overlay upper"] = attempt(
+        mount, "overlay", "/mnt", "overlay", 0,
+        f"lowerdir={base}/lower,upperdir=/proc/self/fd/{directory},workdir={base}/work")
+    os.fchdir(directory)
+    got["chroot"] = attempt(os.chroot, ".")
+    got["chroot .."] = outcome(lambda: open("/../secret").read())
+    got["pivot_root"] = attempt(lambda: result(libc.syscall(155, b".", b".")))
+    got["write"] = attempt(lambda: os.open("f", os.O_WRONLY, dir_fd=directory))
+    return got
+
+
+def test_root_of_a_namespace():
+    if not have_user_namespaces():
+        raise Skip("no unprivileged user namespaces")
+    os.makedirs("/tmp/fdbroker-test-overlay", exist_ok=True)
+    os.chmod("/tmp/fdbroker-test-overlay", 0o777)
+    try:
+        with Held() as held:
+            got = held.run(namespace_attacks)
+            # Entering it as a root is no harm: nothing lies above.
+            equal(got.pop("chroot"), "OK")
+            check("OK" not in got.values() and "secret\n" not in got.values(), got)
+            equal(got["mount_setattr"], "EINVAL")
+            equal(got["write"], "EROFS")
+            equal(held.text("tree/f"), "original\n")
+    finally:
+        os.rmdir("/tmp/fdbroker-test-overlay")
+
+
+def write_attacks(directory):
+    file = os.open("f", os.O_RDONLY, dir_fd=directory)
+    at = lambda function, *arguments: attempt(function, *arguments)
+    return {
+        "link out": at(lambda: os.link("f", "/tmp/fdbroker-test-linked", src_dir_fd=directory)),
+        "open": at(lambda: os.open("f", os.O_WRONLY, dir_fd=directory)),
+        "create": at(lambda: os.open("n", os.O_CREAT | os.O_WRONLY, dir_fd=directory)),
+        "mkdir": at(lambda: os.mkdir("n", dir_fd=directory)),
+        "unlink": at(lambda: os.unlink("f", dir_fd=directory)),
+        "rename": at(lambda: os.rename("f", "n", src_dir_fd=directory, dst_dir_fd=directory)),
+        "symlink": at(lambda: os.symlink("x", "n", dir_fd=directory)),
+        "chmod": at(lambda: os.chmod("f", 0o777, dir_fd=directory)),
+        "utime": at(lambda: os.utime("f", dir_fd=directory)),
+        "reopen": at(os.open, f"/proc/self/fd/{file}", os.O_WRONLY),
+        "reopen tree": at(os.open, f"/proc/self/fd/{directory}/f", os.O_WRONLY),
+        "truncate": at(os.truncate, f"/proc/self/fd/{file}", 0),
+        "link in": at(lambda: os.link(f"/proc/self/fd/{file}", "n", dst_dir_fd=directory)),
+    }
+
+
+def test_writing_through_a_read_only_one():
+    with Held() as held:
+        got = held.run(write_attacks)
+        check("OK" not in got.values(), got)
+        equal(got["open"], "EROFS")
+        equal(held.text("tree/f"), "original\n")
+        equal(held.run(lambda d: None, os.O_RDWR), "EACCES")
+
+
+def test_writing_through_a_write_tree():
+    with Held("tree,write-tree") as held:
+        got = held.run(write_attacks, os.O_RDWR)
+        equal((got["open"], got["create"], got["unlink"]), ("OK", "OK", "OK"))
+        equal(got["link out"], "EXDEV")
+        check("secret\n" not in held.run(escapes, os.O_RDWR).values())
+        # The read-only one beside it stays what it is.
+        equal(held.run(lambda d: attempt(lambda: os.open("n2", os.O_CREAT | os.O_WRONLY, dir_fd=d))), "EROFS")
+
+
+def test_devices_and_set_uid_programs():
+    with Held() as held:
+        def holder(d):
+            null = attempt(lambda: os.open("null", os.O_RDONLY, dir_fd=d))
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.execve(os.open("cat", os.O_RDONLY, dir_fd=d), ["cat"], {})
+                except OSError as error:
+                    os._exit(error.errno)
+            return null, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        equal(held.run(holder), ("EACCES", errno.EACCES))
+    with Held(modifiers="exec") as held:
+        def euid(d):
+            """What a set-uid copy of cat that runs from the tree may read."""
+            mine, theirs = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.dup2(theirs, 1)
+                os.dup2(theirs, 2)
+                os.execve(os.open("cat", os.O_RDONLY, dir_fd=d), ["cat", "/proc/self/status"], {})
+            os.waitpid(pid, 0)
+            return [l for l in os.read(mine, 65536).decode().splitlines() if l.startswith("Uid:")]
+        equal(held.run(euid), [f"Uid:\t{HOLDER}\t{HOLDER}\t{HOLDER}\t{HOLDER}"])
+
+
+def test_mounts_beneath_are_there_and_as_safe():
+    def run():
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        with Held() as held:
+            os.mkdir(f"{held.tree}/m")
+            mount("tmpfs", f"{held.tree}/m", "tmpfs")
+            with open(f"{held.tree}/m/f", "w") as file:
+                file.write("mounted")
+            os.chmod(f"{held.tree}/m/f", 0o666)
+            import time
+            time.sleep(0.1)
+            got = held.run(lambda d: (read_at(d, "m/f"), attempt(
+                lambda: os.open("m/f", os.O_WRONLY, dir_fd=d))))
+            result(libc.umount2(f"{held.tree}/m".encode(), 2))
+            return got
+    equal(in_child(run), ("mounted", "EROFS"))
+
+
+def test_each_holder_has_a_position_of_its_own():
+    with Held() as held:
+        equal(held.run(lambda d: len(os.listdir(d))), 7)
+        equal(held.run(lambda d: len(os.listdir(d))), 7)
+
+
+def test_what_is_no_tree():
+    with Held() as held:
+        def ask(path, flags=0, mode=0):
+            def run():
+                with Client(held.broker.abstract) as client:
+                    return client.ask(TREE, path, flags, mode)
+            return as_user(HOLDER, run)
+        for path in (f"{held.tree}/sub", held.place.path, "/", f"{held.tree}x"):
+            equal(ask(path), "EACCES", path)
+        equal(ask(held.tree, os.O_WRONLY), "EINVAL")
+        equal(ask(held.tree, os.O_CREAT), "EINVAL")
+        equal(ask(held.tree, 0, 0o600), "EINVAL")
+        equal(ask(held.tree, 0), "OK")
+        shutil.rmtree(held.tree)
+        equal(ask(held.tree, 0), "ENOENT")
+
+
+def test_a_deny_of_anothers_subject_beneath_it():
+    with Place() as place:
+        place.directory("tree")
+        text = (f"subject a {{\n user {HOLDER}\n allow tree {place.name('tree')}\n}}\n"
+                f"subject b {{\n user *\n deny read {place.name('tree')}/x\n}}\n")
+        with Broker(place, text) as broker:
+            def run():
+                with Client(broker.abstract) as client:
+                    return client.ask(TREE, place.name("tree"))
+            equal(as_user(HOLDER, run), "EACCES")
+
+
+def test_idmap():
+    with Held(modifiers="idmap 0 caller") as held:
+        probe = held.run(lambda d: "OK")
+        if probe == "EINVAL":
+            raise Skip("the file system here cannot be idmapped")
+        equal(held.run(lambda d: read_at(d, "private")), "private\n")
+        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), HOLDER)
+        got = held.run(write_attacks)
+        check("OK" not in got.values(), got)
+        check("secret\n" not in held.run(escapes).values())
+        # Twice, and after the directory was replaced.
+        os.rename(held.tree, held.place.name("old"))
+        os.rename(held.place.name("old"), held.tree)
+        equal(held.run(lambda d: read_at(d, "private")), "private\n")
+
+
+def test_idmap_of_a_range():
+    with Held(modifiers="idmap 0 100000 65536") as held:
+        probe = held.run(lambda d: "OK")
+        if probe == "EINVAL":
+            raise Skip("the file system here cannot be idmapped")
+        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), 100000)
+        equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
+
+
+main(globals())
