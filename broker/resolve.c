@@ -249,7 +249,7 @@ int resolve_open(
 	struct resolution *resolution, uint32_t rights, int flags, struct policy_decision *decision)
 {
 	const char *relative;
-	int view, file;
+	int view, file, tries = 0;
 
 	for (;;) {
 		bool allowed = resolve_decide(resolution, rights, decision);
@@ -261,6 +261,10 @@ int resolve_open(
 		if (file != -ELOOP)
 			return resolve_error(resolution, file);
 		int error = resolve_follow(resolution, view, relative, !(flags & O_NOFOLLOW));
+		/* A link of which only the last component is one is what was asked for: another, which was in
+		 * the way, has gone. */
+		if (error == -ELOOP && (flags & O_PATH) && tries++ < RESOLVE_LINKS_MAX)
+			continue;
 		if (error)
 			return resolve_error(resolution, error);
 	}

@@ -29,5 +29,6 @@ int tree_open(const struct resolver *resolver, const struct peer *peer,
 		resolver->views, decision.directory, writable, peer->uid, peer->gid);
 	if (tree < 0)
 		outcome->verdict = VERDICT_ERROR;
-	return tree;
+	/* A link somewhere on its way: to the caller that is as if nothing were there. */
+	return tree == -ELOOP ? -EACCES : tree;
 }

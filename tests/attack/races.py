@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""
+Races: what a path means is exchanged for links to what is denied, as fast as the machine can, while a client asks
+for it. Not one answer may be about what is not granted. FDBROKER_TEST_RACES sets how many requests each.
+"""
+import os
+import subprocess
+
+from broker import Broker, Place
+from tap import check, equal, main
+
+ROUNDS = int(os.environ.get("FDBROKER_TEST_RACES", 200000))
+
+
+def prepare(place):
+    place.file("d/x/f", "good")
+    place.file("d/leaf", "good")
+    place.file("d/secret/f", "secret")
+    os.symlink("good", place.name("d/x/l"))
+    os.symlink("secret", place.name("d/secret/l"))
+    os.symlink("secret", place.name("d/y"))
+    os.symlink("secret/f", place.name("d/other"))
+
+
+def race(operation, rules, program=None, rounds=ROUNDS):
+    """{answer: how often}, after checking that the secret is as it was; None where a secret came out."""
+    with Place() as place:
+        prepare(place)
+        text = "".join(f" {rule.replace('D', place.name('d'))}\n" for rule in rules)
+        with Broker(place, f"subject a {{\n user 0\n deny all {place.name('d/secret')}\n{text}}}\n", program=program) as broker:
+            done = subprocess.run([os.environ["RACER"], broker.pathname, place.path, operation,
+                                   str(rounds)], capture_output=True, text=True, timeout=3000)
+            equal(sorted(os.listdir(place.name("d/secret"))), ["f", "l"], "the secret was changed")
+            check(done.returncode in (0, 1), done.stdout, done.stderr)
+            if done.returncode:
+                return None
+            equal(len(broker.events("ready")), 1)
+        answers = {name: int(count) for name, count in (l.split() for l in done.stdout.splitlines())}
+        print("#", operation, answers, f"EAGAIN: {100 * answers.get('EAGAIN', 0) / rounds:.4f} %")
+        equal(sum(answers.values()), rounds)
+        check(answers.get("OK", 0) > rounds / 100, "the race was not run", answers)
+        return answers
+
+
+def allowed(answers, *names):
+    check(answers is not None, "an answer was about what is not granted")
+    check(set(answers) <= {"OK", *names}, answers)
+
+
+def test_open():
+    allowed(race("open", ["allow read D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_create():
+    allowed(race("create", ["allow read,write,create D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_stat():
+    allowed(race("stat", ["allow stat D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_readlink():
+    allowed(race("readlink", ["allow readlink D/**"]), "EACCES", "ENOENT", "EINVAL", "EAGAIN")
+
+
+def test_tree():
+    """Each exchange makes the view anew: a tenth of the rounds."""
+    allowed(race("tree", ["allow tree D/x"], rounds=ROUNDS // 10), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_the_race_is_lost_where_links_are_followed_blindly():
+    equal(race("open", ["allow read D/**"], program=os.environ["FDBROKERD_FOLLOWING"]), None)
+
+
+main(globals())
