@@ -24,6 +24,7 @@ enum view_attribute {
 	VIEW_EXEC = 1u << 1,	 /* else noexec */
 	VIEW_DEVICE = 1u << 2,	 /* devices may be opened in it, one at a time (clone_for_device) */
 	VIEW_IDMAP = 1u << 3,	 /* ids in it are not those on disk (idmap.h) */
+	VIEW_PLAIN = 1u << 4,	 /* in an answer: it is no view, but the directory itself */
 };
 /* Of those that a view is made with. */
 #define VIEW_KINDS 4

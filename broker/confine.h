@@ -8,6 +8,7 @@
 #ifndef BROKER_CONFINE_H
 #define BROKER_CONFINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,9 +24,16 @@ int confine_root(void);
  * capabilities `capabilities` (bits by number, capabilities(7)) and no way to gain any: none in the
  * bounding set, no_new_privs, not dumpable.
  *
- * A worker of uid 0 would own and thereby write root's files without any capability: 0 is -EINVAL.
+ * A worker of uid 0 would own and thereby write root's files without any capability: 0 is -EINVAL, but
+ * where confine_alone.
  */
 int confine_user(uid_t uid, gid_t gid, uint64_t capabilities);
+
+/*
+ * Whether this is a user namespace of one uid: its "root" is an ordinary user, there is no other to become, and
+ * its capabilities count for nothing but its own files.
+ */
+bool confine_alone(void);
 
 /* For a process that was started without privileges: no_new_privs and not dumpable. */
 int confine_unprivileged(void);

@@ -26,18 +26,20 @@ struct made {
 };
 
 struct maker {
+	bool plain;
 	int inotify, mountinfo;
 	struct made **views;
 	size_t count, room;
 	int device_tree, device_view; /* of the device that is being opened; -1 */
 };
 
-struct maker *maker_new(int *inotify)
+struct maker *maker_new(bool plain, int *inotify)
 {
 	struct maker *maker = calloc(1, sizeof(*maker));
 
 	if (!maker)
 		return NULL;
+	maker->plain = plain;
 	maker->device_tree = maker->device_view = -1;
 	maker->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	maker->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -125,7 +127,7 @@ static uint64_t sign_mounts(const struct maker *maker, const char *path)
 }
 
 /* Opens the directory, watched, and clones it. The view or a negative errno. */
-static int open_view(struct maker *maker, struct made *made, const struct idmap *map)
+static int open_view(struct maker *maker, struct made *made, const struct idmap *map, bool *plain)
 {
 	int namespace = -1, directory, view;
 
@@ -137,10 +139,13 @@ static int open_view(struct maker *maker, struct made *made, const struct idmap 
 	}
 	directory = watch_directory(maker->inotify, made->path, &made->watches);
 	view = directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
-	if (directory >= 0)
-		close(directory);
 	if (namespace >= 0)
 		close(namespace);
+	*plain = directory >= 0 && maker->plain && (view == -EPERM || view == -ENOSYS);
+	if (*plain)
+		return directory;
+	if (directory >= 0)
+		close(directory);
 	return view;
 }
 
@@ -155,7 +160,8 @@ static void make(struct maker *maker, struct made *made, struct channel_message 
 	map.gid = made->map.uid == UINT32_MAX ? message->map.gid : made->map.gid;
 	/* Signed before it is made: a mount that comes in between is noticed once too often. */
 	made->mounts = sign_mounts(maker, made->path);
-	int view = open_view(maker, made, &map);
+	bool plain = false;
+	int view = open_view(maker, made, &map, &plain);
 	drop_unused(maker, &before);
 	int error = write_watches(&made->watches, message->text);
 	if (error && view >= 0) {
@@ -163,6 +169,7 @@ static void make(struct maker *maker, struct made *made, struct channel_message 
 		view = error;
 	}
 	message->type = CHANNEL_VIEW;
+	message->attributes = plain ? VIEW_PLAIN : 0;
 	message->error = view < 0 ? -view : 0;
 	message->descriptor = view < 0 ? -1 : view;
 }

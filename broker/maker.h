@@ -13,8 +13,12 @@
 
 struct maker;
 
-/* For one worker. NULL with errno. The inotify instance is the maker's; the worker gets a copy of it. */
-struct maker *maker_new(int *inotify);
+/*
+ * For one worker. NULL with errno. The inotify instance is the maker's; the worker gets a copy of it. With
+ * `plain`, where the kernel or the lack of privilege denies views (-EPERM, -ENOSYS), a directory's own descriptor
+ * is given in the place of its view, and the answer says so (VIEW_PLAIN).
+ */
+struct maker *maker_new(bool plain, int *inotify);
 void maker_free(struct maker *maker);
 
 /*

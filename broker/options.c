@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include "confine.h"
 #include "fdbroker-protocol.h"
 #include "listen.h"
 
@@ -18,7 +19,7 @@
 /* The kernel's overflow uid, unless somebody has changed it. */
 #define UNMAPPED_UID 65534
 
-enum { OPTION_WORKER = 256, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_WORKER = 256, OPTION_REQUIRE, OPTION_LINKS, OPTION_HELP, OPTION_VERSION };
 
 static const struct option long_options[] = {
 	{"policy", required_argument, NULL, 'p'},
@@ -27,6 +28,8 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
 	{"user", required_argument, NULL, 'u'},
 	{"log", required_argument, NULL, 'o'},
+	{"require", required_argument, NULL, OPTION_REQUIRE},
+	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	/* The supervisor's own, for the worker it executes. */
@@ -46,6 +49,9 @@ static void print_help(void)
 	       "  --group NAME|GID  group of pathname sockets\n"
 	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --require views   do not start where descriptors could do more than their grant\n"
+	       "  --allow-unprotected-hardlinks\n"
+	       "                    start although fs.protected_hardlinks is 0\n"
 	       "  --help, --version\n"
 	       "\n"
 	       "Runs in the foreground. SIGTERM ends it. The record is one line of JSON an event.\n"
@@ -177,6 +183,14 @@ static int read_option(int option, const char **user, struct options *options)
 			return usage_error(optarg, "--worker takes a descriptor");
 		options->worker = (int)number;
 		return -1;
+	case OPTION_REQUIRE:
+		if (strcmp(optarg, "views") != 0)
+			return usage_error(optarg, "--require takes views");
+		options->require_views = true;
+		return -1;
+	case OPTION_LINKS:
+		options->unprotected_links = true;
+		return -1;
 	case OPTION_HELP:
 		print_help();
 		return 0;
@@ -216,6 +230,11 @@ int options_read(int argc, char **argv, struct options *options)
 		options->addresses_default = true;
 		options->addresses[options->address_count++] = FDBROKER_DEFAULT_ABSTRACT;
 		options->addresses[options->address_count++] = FDBROKER_DEFAULT_PATHNAME;
+	}
+	if (options->switch_user && !user && confine_alone()) {
+		options->uid = geteuid();
+		options->gid = getegid();
+		return -1;
 	}
 	if (options->switch_user)
 		return find_user(user ? user : OPTIONS_USER_DEFAULT, options);

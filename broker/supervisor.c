@@ -131,7 +131,7 @@ static int open_channels(struct supervisor *supervisor)
 	strcpy(message.text, supervisor->started);
 	error = channel_send(supervisor->channel, &message);
 	close(questions[1]);
-	supervisor->maker = maker_new(&message.descriptor);
+	supervisor->maker = maker_new(!supervisor->options->require_views, &message.descriptor);
 	message.type = CHANNEL_WATCH;
 	if (!supervisor->maker)
 		error = -errno;
@@ -518,6 +518,28 @@ static void run(struct supervisor *supervisor)
 /* ---- the life ---------------------------------------------------------------------------------
  */
 
+/*
+ * Whoever may write in a granted directory could hard-link any file into it, if the kernel let him link what
+ * he may not write. Looking at the number of links afterwards would be a race. 0, or -EPERM after saying so.
+ */
+static int check_hardlinks(const struct options *options)
+{
+	char answer = '1';
+	int file = open("/proc/sys/fs/protected_hardlinks", O_RDONLY | O_CLOEXEC);
+
+	if (file < 0)
+		return 0;
+	if (read(file, &answer, 1) != 1)
+		answer = '1';
+	close(file);
+	if (answer != '0' || options->unprotected_links)
+		return 0;
+	fprintf(stderr,
+		"fdbrokerd: fs.protected_hardlinks is 0: anybody could link a file into a directory that "
+		"is granted; set it to 1, or start with --allow-unprotected-hardlinks\n");
+	return -EPERM;
+}
+
 static int prepare(struct supervisor *supervisor)
 {
 	sigset_t signals;
@@ -557,6 +579,10 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		supervisor->channel = supervisor->questions = -1;
 		supervisor->backoff = BACKOFF_FIRST;
 		error = prepare(supervisor);
+	}
+	if (!error && check_hardlinks(options)) {
+		free(supervisor);
+		return 1;
 	}
 	if (!error) {
 		record(supervisor, "start");

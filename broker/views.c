@@ -43,6 +43,7 @@ struct views {
 	const struct policy_directory *directories;
 	size_t directory_count;
 	int questions, inotify;
+	bool plain;
 	uint32_t (*kinds)[VIEW_KINDS]; /* of each directory: a number of `list`, or NONE */
 	size_t tree_count;
 	uint32_t (*trees)[2]; /* of each tree: the number of the read-only one, the writable one */
@@ -147,6 +148,11 @@ struct views *views_new(const struct policy *policy, int questions, int inotify)
 size_t views_count(const struct views *views)
 {
 	return views->count;
+}
+
+bool views_plain(const struct views *views)
+{
+	return views->plain;
 }
 
 /* ---- watches ---------------------------------------------------------------------------------- */
@@ -262,6 +268,8 @@ static int make(struct views *views, struct view *view, uint32_t type, uid_t uid
 	error = ask(views, &message);
 	if (error)
 		return error;
+	if (message.attributes & VIEW_PLAIN)
+		views->plain = true;
 	unlink_all(views, view);
 	error = link_all(views, view, message.text);
 	view->descriptor = message.error ? -message.error : message.descriptor;
@@ -355,6 +363,9 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid
 
 	if (!view)
 		return -EACCES;
+	/* The directory itself would let its holder walk out of it. */
+	if (views->plain)
+		return -EPERM;
 	if (view->stale)
 		error = make(views, view, CHANNEL_RENEW, uid, gid);
 	if (!error && view->descriptor < 0)

@@ -34,6 +34,8 @@ int views_load(struct views *views,
 		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context);
 size_t views_count(const struct views *views);
+/* Whether some are no views, because there can be none here: what is handed out can do more than its grant. */
+bool views_plain(const struct views *views);
 
 /*
  * The descriptor (O_PATH, the table's own, good until the next call of any function here) to open beneath for

@@ -167,6 +167,19 @@ static int view_failed(
 	return 0;
 }
 
+static void record_plain(struct worker *worker)
+{
+	static const char text[] =
+		"no views here (no privilege, or a kernel before 5.12): a descriptor may be reopened "
+		"with whatever the file's own mode allows, and no trees are served";
+
+	fprintf(stderr, "fdbrokerd: warning: %s; --require views makes this an error\n", text);
+	audit_begin(&worker->line, worker->log, "view");
+	audit_string(&worker->line, "verdict", "warning");
+	audit_string(&worker->line, "reason", text);
+	audit_end(&worker->line);
+}
+
 static int make_views(struct worker *worker, int inotify)
 {
 	int error;
@@ -175,7 +188,11 @@ static int make_views(struct worker *worker, int inotify)
 	error = worker->views ? views_load(worker->views, view_failed, worker) : -ENOMEM;
 	if (error == -ECANCELED)
 		return 1; /* said already */
-	return error ? fail("making the views", error) : 0;
+	if (error)
+		return fail("making the views", error);
+	if (views_plain(worker->views))
+		record_plain(worker);
+	return 0;
 }
 
 /* After this the process owns nothing but descriptors. */
@@ -185,7 +202,8 @@ static int confine(struct worker *worker)
 	struct policy_summary summary;
 	int error = confine_root();
 
-	if (error)
+	/* Without the privilege to make views there is none to leave the file system either. */
+	if (error && !(error == -EPERM && views_plain(worker->views)))
 		return fail("entering an empty root", error);
 	policy_summarize(worker->policy, &summary);
 	error = options->switch_user ? confine_user(options->uid, options->gid,

@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 
-from broker import FDBROKERD, WORKER_UID, Broker, Place, tool
-from linux import in_child, mount, unshare, CLONE_NEWNS
+from broker import FDBROKERD, WORKER_UID, Broker, Client, Place, tool
+from linux import CLONE_NEWNS, as_user, in_child, mount, unshare
 from tap import check, equal, main
 
 GOOD = "subject a {\n user 5001\n allow read /etc/hostname\n}\n"
@@ -209,13 +209,49 @@ def test_without_privilege_it_says_what_it_lacks():
     with Place() as place:
         place.directory("open", 0o777)
         place.file("policy", GOOD)
+        os.chmod(place.name("open"), 0o777)
 
         def drop():
             os.setgroups([])
             os.setresgid(5001, 5001, 5001)
             os.setresuid(5001, 5001, 5001)
-        says(start(place, "--listen", place.name("open/socket"), user=None, preexec_fn=drop), 1,
-             "root", "EPERM")
+        says(start(place, "--require", "views", user=None, listen=False, preexec_fn=drop), 1, "root", "EPERM")
+        # Without that demand it serves what it can, and says what that is worth.
+        place.file("d/f", "f", 0o644)
+        text = (f"subject a {{\n user 5001\n allow read {place.name('d')}/*\n"
+                f" allow tree {place.name('d')}\n}}\n")
+        place.file("own", text, 0o644)
+        address = f"@fdbroker-test-plain-{os.getpid()}"
+        process = subprocess.Popen([FDBROKERD, "--policy", place.name("own"), "--listen", address],
+                                   stderr=subprocess.PIPE, preexec_fn=drop, text=True)
+        try:
+            lines = []
+            while not any('"ready"' in l for l in lines):
+                lines.append(process.stderr.readline())
+                check(lines[-1], "it did not start", lines)
+            check(any("warning: no views here" in l for l in lines), lines)
+            check(any('"event":"view","verdict":"warning"' in l for l in lines), lines)
+
+            def client():
+                with Client(address) as c:
+                    return c.ask(path=place.name("d/f")), c.ask(7, place.name("d"))
+            equal(as_user(5001, client), ("OK", "EPERM"))
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def test_hard_links_that_are_not_protected():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        mount(place.file("zero", "0\n"), "/proc/sys/fs/protected_hardlinks", None, 4096)
+        says(start(place), 1, "fs.protected_hardlinks", "--allow-unprotected-hardlinks")
+        with Broker(place, GOOD, options=["--allow-unprotected-hardlinks"]):
+            pass
+    with Place() as place:
+        place.file("policy", GOOD)
+        in_child(run, place)
 
 
 def test_help_and_version():
