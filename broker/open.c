@@ -191,7 +191,10 @@ static int try_create(struct opening *opening, int *view, const char **relative)
 {
 	settle(opening, true);
 	*view = resolve_view(&opening->resolution, POLICY_CREATE, &opening->create, relative);
-	return *view < 0 ? *view : create_file(opening, *view, *relative);
+	int error = *view < 0 ? *view
+			      : resolve_check_names(
+					&opening->resolution, *view, *relative, &opening->create);
+	return error ? error : create_file(opening, *view, *relative);
 }
 
 static int try_access(struct opening *opening, int *view, const char **relative)
@@ -203,6 +206,9 @@ static int try_access(struct opening *opening, int *view, const char **relative)
 	*view = resolve_view(&opening->resolution, rights, &opening->access, relative);
 	if (*view < 0)
 		return *view;
+	int error = resolve_check_names(&opening->resolution, *view, *relative, &opening->access);
+	if (error)
+		return error;
 	int file = resolve_beneath(
 		*view, *relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
 	if (file == -EACCES &&

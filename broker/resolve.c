@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -96,6 +98,70 @@ int resolve_beneath(int view, const char *relative, int flags, mode_t mode)
 			break;
 	}
 	return descriptor < 0 ? -errno : (int)descriptor;
+}
+
+/* Of statfs(2); not all are in the headers. */
+static bool folds(uint32_t type)
+{
+	static const uint32_t types[] = {
+		MSDOS_SUPER_MAGIC, EXFAT_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC,
+		SMB2_SUPER_MAGIC, FUSE_SUPER_MAGIC, HPFS_SUPER_MAGIC, ADFS_SUPER_MAGIC,
+		AFFS_SUPER_MAGIC, 0x7366746e, /* ntfs3 */
+		0x5346544e,		      /* ntfs */
+		0x482b,			      /* hfsplus */
+		0x4244,			      /* hfs */
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
+/* Whether names in the directory that holds `relative` mean just themselves. 0 or a negative errno. */
+static int check_directory(int view, const char *relative)
+{
+	char parent[POLICY_PATH_BUFFER];
+	const char *slash = strrchr(relative, '/');
+	size_t length = slash ? (size_t)(slash - relative) : 0;
+	struct statfs system;
+	int flags = 0, error = 0;
+
+	memcpy(parent, length ? relative : ".", length ? length : 1);
+	parent[length ? length : 1] = '\0';
+	int directory = resolve_beneath(view, parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
+	/* What hinders here hinders the opening itself, which then says it. */
+	if (directory < 0)
+		return 0;
+	if (fstatfs(directory, &system) < 0 || folds((uint32_t)system.f_type))
+		error = -EACCES;
+	/* ext4, f2fs and tmpfs fold case in directories that are marked so (chattr +F). */
+	else if (ioctl(directory, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL))
+		error = -EACCES;
+	close(directory);
+	return error;
+}
+
+int resolve_check_names(const struct resolution *resolution, int view, const char *relative,
+	const struct policy_decision *decision)
+{
+	const struct resolver *resolver = resolution->resolver;
+	const struct policy_directory *directory;
+	size_t count;
+
+	if (!resolver->denies)
+		return 0;
+	directory = &policy_directories(resolver->policy, &count)[decision->directory];
+	if (!policy_denies_beneath(resolver->policy, resolution->caller, resolver->scratch,
+		    directory->path, strlen(directory->path)))
+		return 0;
+	int error = check_directory(view, relative);
+	if (error) {
+		resolution->outcome->verdict = VERDICT_DENY;
+		resolution->outcome->reason =
+			"the file system may know the file by other names, and a rule denies some there";
+	}
+	return error;
 }
 
 /* Appends one component to the canonical path of *used bytes ("" is the root), or takes one away. */
@@ -257,7 +323,9 @@ int resolve_open(
 		if (!allowed)
 			return -EACCES;
 		view = resolve_view(resolution, rights, decision, &relative);
-		file = view < 0 ? view : resolve_beneath(view, relative, flags, 0);
+		file = view < 0 ? view : resolve_check_names(resolution, view, relative, decision);
+		if (!file)
+			file = resolve_beneath(view, relative, flags, 0);
 		if (file != -ELOOP)
 			return resolve_error(resolution, file);
 		int error = resolve_follow(resolution, view, relative, !(flags & O_NOFOLLOW));

@@ -24,6 +24,7 @@ struct resolver {
 	const struct policy *policy;
 	struct policy_scratch *scratch;
 	struct views *views;
+	bool denies; /* there are any in the policy */
 };
 
 enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_ERROR };
@@ -79,6 +80,14 @@ uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decis
  */
 int resolve_view(const struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative);
+
+/*
+ * Whether the file system at the path knows files by other names than those that the policy was asked about
+ * (vfat, cifs, a directory that folds case), or may (FUSE), while a deny could mean one of them. 0 or -EACCES; to
+ * be asked before anything there is opened.
+ */
+int resolve_check_names(const struct resolution *resolution, int view, const char *relative,
+	const struct policy_decision *decision);
 
 /*
  * openat2(2) beneath `view`, close-on-exec, through no symbolic link. A descriptor or a negative errno:

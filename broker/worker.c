@@ -247,6 +247,7 @@ static int prepare(struct worker *worker)
 		.policy = worker->policy,
 		.scratch = worker->scratch,
 		.views = worker->views,
+		.denies = policy_has_denies(worker->policy),
 	};
 	operations->line = &worker->line;
 	operations->log = worker->log;

@@ -261,6 +261,14 @@ void policy_decide(const struct policy *policy, const struct policy_caller *call
 	struct policy_scratch *scratch, uint32_t rights, const char *path, size_t length,
 	struct policy_decision *decision);
 
+/*
+ * Whether a deny of any right that counts for the caller stands above `path`, on it, or could match anything
+ * beneath it; and whether there is any deny in the policy at all, which is quick to ask first.
+ */
+bool policy_denies_beneath(const struct policy *policy, const struct policy_caller *caller,
+	struct policy_scratch *scratch, const char *path, size_t length);
+bool policy_has_denies(const struct policy *policy);
+
 /* ---- trees, renaming --------------------------------------------------------------------------
  */
 

@@ -5,11 +5,11 @@ import os
 import socket
 import stat
 import struct
-import termios
 
 from broker import Broker, Client, Place, attempt
-from linux import CLONE_NEWNS, as_user, in_child, mount, unshare
-from tap import check, equal, main
+from fuse import mount_folding
+from linux import CLONE_NEWNS, as_user, in_child, mount, umount, unshare
+from tap import Skip, check, equal, main
 
 STAT, ACCESS, READLINK, LIST = 3, 4, 5, 6
 NOFOLLOW = 0x100
@@ -375,6 +375,40 @@ def test_file_systems_and_lengths():
             strange = os.fsencode(deep) + b"/\n\xff"
             equal(s.open(strange, CREATE, 0o600), "OK")
             check(os.path.exists(strange))
+    with Place() as place:
+        in_child(run, place)
+
+
+# ---- names that fold
+
+def test_a_file_system_that_folds_names_and_a_deny():
+    if not os.path.exists("/dev/fuse"):
+        raise Skip("no /dev/fuse")
+
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        d = place.directory("d")
+        place.file("plain/f", "f")
+        try:
+            mount_folding(d)
+        except OSError as error:
+            raise Skip(f"no FUSE: {error}")
+        try:
+            with open(f"{d}/SECRET") as file:
+                equal(file.read(), "the secret\n", "it does not fold")
+            with Setting(place, f"allow read,stat {place.path}/**", f"deny all {d}/secret") as s:
+                for name in ("secret", "SECRET", "Secret"):
+                    equal(s.open(f"{d}/{name}"), "EACCES", name)
+                    equal(s.ask(STAT, f"{d}/{name}"), "EACCES", name)
+                check(any("other names" in r.get("reason", "") for r in s.broker.events("request")))
+                # Elsewhere under the same rules nothing folds.
+                equal(s.open(place.name("plain/f")), "OK")
+            # Without a deny there is nothing to sidestep.
+            with Setting(place, f"allow read {place.path}/**") as s:
+                equal(s.open(f"{d}/SECRET"), "OK")
+        finally:
+            umount(d)
     with Place() as place:
         in_child(run, place)
 
