@@ -72,7 +72,10 @@ int daemon_start(struct daemon *broker, const char *program, const char *policy)
 	int ends[2];
 
 	memset(broker, 0, sizeof(*broker));
-	snprintf(broker->address, sizeof(broker->address), "@fdbroker-bench-%d", (int)parent);
+	static int number;
+
+	snprintf(broker->address, sizeof(broker->address), "@fdbroker-bench-%d-%d", (int)parent,
+		number++);
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		snprintf(broker->line, sizeof(broker->line), "pipe: %s", strerror(errno));
 		return -1;
