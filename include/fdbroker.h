@@ -76,8 +76,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
 
 /*
  * As open(2), done by the broker: opens `path` and returns the descriptor, which belongs to the
- * caller. A third argument, a mode_t, is needed with O_CREAT and O_TMPFILE. A relative path is taken from the
- * working directory, under the name that getcwd(3) gives it. "//", "/./" and the ".." at the head of a
+ * caller. A third argument, a mode_t, is needed with O_CREAT and O_TMPFILE. A relative path is taken from
+ * the working directory, under the name that getcwd(3) gives it. "//", "/./" and the ".." at the head of a
  * relative path are cleaned up before the broker sees the path. Any other "..", and a trailing "/",
  * could mean something else than their text says; they are EINVAL.
  *
