@@ -16,18 +16,12 @@
 #include "command.h"
 #include "copy.h"
 #include "fdbroker.h"
+#include "operands.h"
 #include "report.h"
-
-/* What env(1) and the shells return for a command that could not be started. */
-enum {
-	EXIT_CANNOT_RUN = 126,
-	EXIT_NOT_FOUND = 127,
-};
 
 struct open_request {
 	const char *socket;
-	const char *path;
-	char **command; /* NULL: none */
+	struct operands operands;
 	int flags;
 	mode_t mode;
 	bool has_mode;
@@ -104,8 +98,7 @@ static int parse_mode(const struct command *self, const char *text, mode_t *mode
 }
 
 /* Reads options up to the first other argument, to which optind then points. 0 or EXIT_USAGE. */
-static int parse_options(
-	const struct command *self, int argc, char **argv, struct open_request *request)
+static int parse_options(const struct command *self, int argc, char **argv, void *data)
 {
 	static const struct option options[] = {
 		{"flags", required_argument, NULL, 'f'},
@@ -113,6 +106,7 @@ static int parse_options(
 		{"socket", required_argument, NULL, 's'},
 		COMMAND_COMMON_OPTIONS,
 	};
+	struct open_request *request = data;
 	int value, error = 0;
 
 	while (error == 0 && (value = command_option(self, argc, argv, options)) != -1) {
@@ -132,38 +126,17 @@ static int parse_options(
 	return error;
 }
 
-/*
- * Reads the command line of `open`. Options may stand before and after PATH; what follows a "--"
- * after PATH is COMMAND, so that its own options are left alone. Returns 0 or EXIT_USAGE.
- */
+/* Reads the command line of `open`. Returns 0 or EXIT_USAGE. */
 static int parse_open(
 	const struct command *self, int argc, char **argv, struct open_request *request)
 {
-	int error = parse_options(self, argc, argv, request);
+	int error = operands_parse(self, argc, argv, parse_options, request, &request->operands);
 
 	if (error != 0)
 		return error;
-	if (optind == argc)
-		return command_misused(self, "PATH is missing");
-	argc -= optind;
-	argv += optind;
-	request->path = argv[0];
-
-	/* Begin anew, with PATH where getopt(3) expects the program's name. */
-	optind = 0;
-	error = parse_options(self, argc, argv, request);
-	if (error != 0)
-		return error;
-	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0) {
-		if (optind == argc)
-			return command_misused(self, "COMMAND is missing after --");
-		request->command = argv + optind;
-	} else if (optind < argc) {
-		return command_misused(self, "one PATH only; write -- before COMMAND");
-	}
 	if (request->has_mode && !(request->flags & O_CREAT))
 		return command_misused(self, "--mode needs create among the --flags");
-	if (!request->command && (request->flags & O_ACCMODE) == O_RDWR)
+	if (!request->operands.command && (request->flags & O_ACCMODE) == O_RDWR)
 		return command_misused(self, "to read and write, give a COMMAND after --");
 	return 0;
 }
@@ -176,10 +149,9 @@ static int run_command(const struct command *self, const struct open_request *re
 {
 	const bool reads = (request->flags & O_ACCMODE) != O_WRONLY;
 	const bool writes = (request->flags & O_ACCMODE) != O_RDONLY;
-	int error;
 
 	if ((reads && dup2(fd, STDIN_FILENO) < 0) || (writes && dup2(fd, STDOUT_FILENO) < 0)) {
-		report_failure(self->name, request->path, errno);
+		report_failure(self->name, request->operands.path, errno);
 		return EXIT_CANNOT_RUN;
 	}
 	/* Where the shell had closed one of them, the file came in its place, close-on-exec. */
@@ -187,24 +159,22 @@ static int run_command(const struct command *self, const struct open_request *re
 		fcntl(fd, F_SETFD, 0);
 	else
 		close(fd);
-	execvp(request->command[0], request->command);
-	error = errno;
-	report_failure("cannot run", request->command[0], error);
-	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	return operands_execute(&request->operands);
 }
 
 /* Copies the whole of `fd` to standard output, or standard input to it, and closes it. */
 static int copy_file(const struct command *self, const struct open_request *request, int fd)
 {
+	const char *path = request->operands.path;
 	int result;
 
 	if ((request->flags & O_ACCMODE) == O_RDONLY)
-		result = copy_all(self->name, fd, request->path, STDOUT_FILENO, "standard output");
+		result = copy_all(self->name, fd, path, STDOUT_FILENO, "standard output");
 	else
-		result = copy_all(self->name, STDIN_FILENO, "standard input", fd, request->path);
+		result = copy_all(self->name, STDIN_FILENO, "standard input", fd, path);
 	/* Some filesystems tell only now that a write had no room (close(2)). */
 	if (close(fd) < 0 && result == EXIT_DONE)
-		result = report_failure(self->name, request->path, errno);
+		result = report_failure(self->name, path, errno);
 	return result;
 }
 
@@ -220,16 +190,16 @@ int command_open(const struct command *self, int argc, char **argv)
 	broker = fdbroker_connect(request.socket);
 	if (!broker)
 		return report_no_connection(self->name, request.socket, errno);
-	fd = fdbroker_open(broker, request.path, request.flags, request.mode);
+	fd = fdbroker_open(broker, request.operands.path, request.flags, request.mode);
 	if (fd < 0) {
-		result = report_failure(self->name, request.path, errno);
+		result = report_failure(self->name, request.operands.path, errno);
 	} else {
 		/* The broker has done its part; let it forget this client before the work begins.
 		 */
 		fdbroker_disconnect(broker);
 		broker = NULL;
-		result = request.command ? run_command(self, &request, fd)
-					 : copy_file(self, &request, fd);
+		result = request.operands.command ? run_command(self, &request, fd)
+						  : copy_file(self, &request, fd);
 	}
 	fdbroker_disconnect(broker);
 	return result;
@@ -238,6 +208,16 @@ int command_open(const struct command *self, int argc, char **argv)
 /* ---- cat --------------------------------------------------------------------------------------
  */
 
+static int cat_one(
+	const struct command *self, struct fdbroker *broker, const char *path, void *data)
+{
+	struct open_request *request = data;
+	int fd = fdbroker_open(broker, path, request->flags);
+
+	request->operands.path = path;
+	return fd < 0 ? report_failure(self->name, path, errno) : copy_file(self, request, fd);
+}
+
 int command_cat(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -245,25 +225,8 @@ int command_cat(const struct command *self, int argc, char **argv)
 		COMMAND_COMMON_OPTIONS,
 	};
 	struct open_request request = {.flags = O_RDONLY};
-	struct fdbroker *broker;
-	int result = EXIT_DONE;
-	int fd;
 
 	while (command_option(self, argc, argv, options) == 's')
 		request.socket = optarg;
-	if (optind == argc)
-		return command_misused(self, "PATH is missing");
-	broker = fdbroker_connect(request.socket);
-	if (!broker)
-		return report_no_connection(self->name, request.socket, errno);
-	for (; optind < argc; optind++) {
-		request.path = argv[optind];
-		fd = fdbroker_open(broker, request.path, request.flags);
-		if (fd < 0)
-			result = report_failure(self->name, request.path, errno);
-		else if (copy_file(self, &request, fd) != EXIT_DONE)
-			result = EXIT_FAILED;
-	}
-	fdbroker_disconnect(broker);
-	return result;
+	return operands_each(self, argc, argv, request.socket, cat_one, &request);
 }

@@ -25,6 +25,11 @@ struct command {
 /* The subcommands. Each is a line of the table in main.c and a function elsewhere. */
 int command_open(const struct command *self, int argc, char **argv);
 int command_cat(const struct command *self, int argc, char **argv);
+int command_stat(const struct command *self, int argc, char **argv);
+int command_access(const struct command *self, int argc, char **argv);
+int command_list(const struct command *self, int argc, char **argv);
+int command_readlink(const struct command *self, int argc, char **argv);
+int command_tree(const struct command *self, int argc, char **argv);
 int command_check(const struct command *self, int argc, char **argv);
 int command_test(const struct command *self, int argc, char **argv);
 int command_explain(const struct command *self, int argc, char **argv);

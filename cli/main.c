@@ -57,6 +57,28 @@ static const struct command commands[] = {
 		"COMMAND, read copies it to standard output, and write copies standard input to it.\n"},
 	{"cat", command_cat, "[--socket ADDRESS] PATH...",
 		"copy files, opened through the broker, to standard output", SOCKET_HELP},
+	{"stat", command_stat, "[--json] [--no-follow] [--socket ADDRESS] PATH...",
+		"say what kind of files they are, of what size, whose",
+		"  --json            print one JSON object for each PATH\n"
+		"  --no-follow       tell of a symbolic link itself\n" SOCKET_HELP},
+	{"access", command_access, "[--read] [--write] [--execute] [--socket ADDRESS] PATH",
+		"try whether a file is there and may be read, written, executed",
+		"  --read            it may be read\n"
+		"  --write           it may be written\n"
+		"  --execute         it may be executed\n" SOCKET_HELP
+		"Exits with 0 if all of it is so, with 1 if not.\n"},
+	{"list", command_list, "[--json] [--long] [--socket ADDRESS] PATH...",
+		"print the names in directories",
+		"  --json            print one JSON object for each name\n"
+		"  --long            mark directories /, symbolic links @, FIFOs | and sockets =\n" SOCKET_HELP},
+	{"readlink", command_readlink, "[--socket ADDRESS] PATH...",
+		"print what symbolic links say", SOCKET_HELP},
+	{"tree", command_tree, "[--write] [--chdir] [--socket ADDRESS] PATH [-- COMMAND...]",
+		"open a directory whole, for a command or as list does",
+		"  --write           files beneath it are to be written too\n"
+		"  --chdir           start COMMAND in it\n" SOCKET_HELP
+		"COMMAND gets the directory as the descriptor whose number is in $FDBROKER_TREE, and opens\n"
+		"what is beneath with permissions of its own. Without COMMAND, the names in it are printed.\n"},
 	{"status", command_status, "[--json] [--socket ADDRESS]",
 		"ask the broker about itself (root and the broker's own user only)",
 		"  --json            print one JSON object\n" SOCKET_HELP},

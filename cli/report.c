@@ -56,6 +56,13 @@ int report_failure(const char *action, const char *object, int error)
 	return EXIT_FAILED;
 }
 
+int report_printed(const char *action, int result)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return report_failure(action, "standard output", errno);
+	return result;
+}
+
 /* The uid of whoever listens at `address`, or -1. */
 static long server_uid(const struct address *address)
 {

@@ -7,6 +7,9 @@
  */
 int report_failure(const char *action, const char *object, int error);
 
+/* Sees to it that all that was printed is written. `result`, or EXIT_FAILED after having said why not. */
+int report_printed(const char *action, int result);
+
 /*
  * Reports that fdbroker_connect(address) failed with `error`, why that usually is, and what could
  * be done instead. EXIT_FAILED, or EXIT_USAGE where `address` has not the form of one.

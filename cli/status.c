@@ -17,71 +17,7 @@
 #include "command.h"
 #include "fdbroker.h"
 #include "report.h"
-
-/* The length of the UTF-8 character at `text`, as RFC 3629 allows them; 0 where there is none. */
-static size_t utf8_length(const char *text)
-{
-	const unsigned char *byte = (const unsigned char *)text;
-	size_t length, i;
-
-	if (byte[0] < 0x80)
-		return 1;
-	if (byte[0] < 0xc2 || byte[0] > 0xf4)
-		return 0;
-	length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
-	for (i = 1; i < length; i++) {
-		if ((byte[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
-	if ((byte[0] == 0xe0 && byte[1] < 0xa0) || (byte[0] == 0xed && byte[1] > 0x9f) ||
-		(byte[0] == 0xf0 && byte[1] < 0x90) || (byte[0] == 0xf4 && byte[1] > 0x8f))
-		return 0;
-	return length;
-}
-
-/*
- * Prints `text` without control characters, C1 among them, and without what is not UTF-8; for JSON
- * in quotes, as RFC 8259 has it.
- */
-static void print_text(const char *text, bool json)
-{
-	size_t length;
-
-	if (json)
-		putchar('"');
-	for (; *text != '\0'; text += length) {
-		unsigned char byte = (unsigned char)*text;
-
-		length = utf8_length(text);
-		if (length == 0) {
-			printf(json ? "\\ufffd" : "\\x%02x", byte);
-			length = 1;
-		} else if (byte < ' ' || byte == 0x7f) {
-			printf(json ? "\\u%04x" : "\\x%02x", byte);
-		} else if (length == 2 && byte == 0xc2 && (unsigned char)text[1] < 0xa0) {
-			printf(json ? "\\u%04x" : "\\x%02x", (unsigned char)text[1]);
-		} else {
-			if (json && (byte == '"' || byte == '\\'))
-				putchar('\\');
-			fwrite(text, 1, length, stdout);
-		}
-	}
-	if (json)
-		putchar('"');
-}
-
-/* Whether it can stand in JSON as a number: a whole one that every reader keeps exactly. */
-static bool is_number(const char *text)
-{
-	size_t digits;
-
-	if (*text == '-')
-		text++;
-	digits = strspn(text, "0123456789");
-	return text[digits] == '\0' && digits >= 1 && digits <= 15 &&
-	       (text[0] != '0' || digits == 1);
-}
+#include "text.h"
 
 /* Takes the next line "NAME VALUE" off *text. False at the end. */
 static bool next_line(char **text, char **name, char **value)
@@ -115,16 +51,16 @@ static void print_status(char *text, bool json)
 	while (next_line(&text, &name, &value)) {
 		if (json) {
 			fputs(first ? "" : ", ", stdout);
-			print_text(name, true);
+			text_print(name, strlen(name), TEXT_JSON);
 			fputs(": ", stdout);
-			if (is_number(value))
+			if (text_is_number(value))
 				fputs(value, stdout);
 			else
-				print_text(value, true);
+				text_print(value, strlen(value), TEXT_JSON);
 		} else {
-			print_text(name, false);
+			text_print(name, strlen(name), TEXT_ESCAPED);
 			printf("%*s", strlen(name) < 12 ? (int)(12 - strlen(name)) : 1, "");
-			print_text(value, false);
+			text_print(value, strlen(value), TEXT_ESCAPED);
 			putchar('\n');
 		}
 		first = false;
@@ -181,7 +117,5 @@ int command_status(const struct command *self, int argc, char **argv)
 	fdbroker_disconnect(broker);
 	print_status(text, json);
 	free(text);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return report_failure(self->name, "standard output", errno);
-	return EXIT_DONE;
+	return report_printed(self->name, EXIT_DONE);
 }

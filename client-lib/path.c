@@ -8,7 +8,8 @@
  * relative path: getcwd(3) names the working directory without symbolic links, so there the parent
  * by text is the parent in truth. After any other name a ".." leads to the parent of whatever a
  * link points at, and a trailing "/" (or "/.") follows a link and demands a directory; neither can
- * be told from the text, and both are refused.
+ * be told from the text, and both are refused. Only where the operation itself follows links and
+ * demands a directory does a trailing "/" say nothing that it does not say already.
  */
 #include "path.h"
 
@@ -53,7 +54,7 @@ static size_t parent(const char *buffer, size_t length)
 	return length;
 }
 
-int path_clean(char *buffer, size_t size, size_t *length, const char *path)
+int path_clean(char *buffer, size_t size, size_t *length, const char *path, bool directory)
 {
 	bool at_head = path[0] != '/'; /* of a relative path: ".." is still certain */
 	bool named = false;	       /* a name has been seen: what it is, is not certain */
@@ -66,7 +67,7 @@ int path_clean(char *buffer, size_t size, size_t *length, const char *path)
 		size_t part = (size_t)(end - path);
 
 		if (part == 0 || is_dot(path, part)) {
-			if (*end == '\0' && named)
+			if (*end == '\0' && named && !directory)
 				return -EINVAL;
 		} else if (is_dot_dot(path, part)) {
 			if (!at_head)

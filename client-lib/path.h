@@ -19,9 +19,11 @@ bool path_is_canonical(const char *path, size_t *length);
  * terminating NUL.
  *
  * Dropped are empty and "." components, and for each ".." at the head of a relative path the last
- * component of the directory ("/" stays "/"). Returns 0, -ENOENT (`path` is empty), -ENAMETOOLONG
- * (the result does not fit), or -EINVAL: another "..", or a "/" or "." after the last name.
+ * component of the directory ("/" stays "/"). `directory` says that the path is for an operation that
+ * follows links and takes nothing but a directory: then a "/" or "." after the last name is dropped
+ * too. Returns 0, -ENOENT (`path` is empty), -ENAMETOOLONG (the result does not fit), or -EINVAL:
+ * another "..", or, unless `directory`, a "/" or "." after the last name.
  */
-int path_clean(char *buffer, size_t size, size_t *length, const char *path);
+int path_clean(char *buffer, size_t size, size_t *length, const char *path, bool directory);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fdbroker.h: ask fdbrokerd to open things for a program that cannot open them itself.
+ * fdbroker.h: ask fdbrokerd for things that a program cannot reach itself.
  *
  *	struct fdbroker *broker = fdbroker_connect(NULL);
  *	int fd = fdbroker_open(broker, "/var/log/syslog", O_RDONLY);
@@ -12,6 +12,9 @@
  * child may go on using a connection made by fdbroker_connect (it gets one of its own); one made by
  * fdbroker_from_fd belongs to the parent, and the child reads ENOTCONN. No function is safe to call
  * from a signal handler, none raises SIGPIPE, and none is a cancellation point.
+ *
+ * A program for a machine of 32 bits is built with -D_FILE_OFFSET_BITS=64, which pkg-config gives:
+ * struct stat and struct dirent are of that kind.
  */
 #ifndef FDBROKER_H
 #define FDBROKER_H
@@ -21,6 +24,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct dirent; /* <dirent.h> */
+struct stat;   /* <sys/stat.h> */
+struct statx;  /* <sys/stat.h>, with _GNU_SOURCE */
 
 /* A connection to a broker. Who the caller is was settled when it was made. */
 struct fdbroker;
@@ -69,8 +76,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
 
 /*
  * As open(2), done by the broker: opens `path` and returns the descriptor, which belongs to the
- * caller. A third argument, a mode_t, is needed with O_CREAT. A relative path is taken relative to the
- * working directory, under the name that getcwd(3) gives it. "//", "/./" and the ".." at the head of a
+ * caller. A third argument, a mode_t, is needed with O_CREAT and O_TMPFILE. A relative path is taken from
+ * the working directory, under the name that getcwd(3) gives it. "//", "/./" and the ".." at the head of a
  * relative path are cleaned up before the broker sees the path. Any other "..", and a trailing "/",
  * could mean something else than their text says; they are EINVAL.
  *
@@ -91,10 +98,93 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	EPROTO		what answered does not speak this protocol
  *	ENOTCONN	the connection is the parent's (see above), or `broker` is NULL
  *
- * After ECONNRESET and EPROTO the connection is of no more use: every further call on it gets the same.
- * The first call after fork(2) may also fail as fdbroker_connect does.
+ * After ECONNRESET the connection is of no more use: every further call on it gets the same. So it is
+ * after EPROTO, unless only the content of a reply made no sense. fork(2) may also fail as fdbroker_connect does.
  */
 int fdbroker_open(struct fdbroker *broker, const char *path, int flags, ... /* mode_t mode */);
+
+/*
+ * Opens the directory `path` whole: what lies beneath it the caller opens with openat(2), without the
+ * broker and with permissions of its own. `flags` is O_RDONLY or, for a directory beneath which files
+ * can be written, O_RDWR, and nothing else. The descriptor, close-on-exec, belongs to the caller; ".."
+ * does not lead out of it.
+ *
+ * A "/" or "/." at the end of `path` is dropped: it says that a directory is meant, which is so anyhow.
+ *
+ * Errors as fdbroker_open, and:
+ *	EACCES		also: something beneath it is denied to the caller
+ *	EOPNOTSUPP	this broker hands out no directories
+ */
+int fdbroker_tree(struct fdbroker *broker, const char *path, int flags);
+
+/*
+ * As statx(2): fills `status` with what the broker's kernel says of `path` for STATX_BASIC_STATS and
+ * STATX_BTIME (stx_mask has what the file system knew). `flags` is 0 or AT_SYMLINK_NOFOLLOW, which tells
+ * of a symbolic link itself. Ids are those of the broker's user namespace. `path` is as in fdbroker_open.
+ *
+ * Returns 0, or -1 with errno, as fdbroker_open (no descriptor is made, so never EMFILE), and `status`
+ * is left alone:
+ *	EACCES		the policy does not allow it; and whatever else was wrong where a symbolic link
+ *			led, in this and the calls below
+ *	EFAULT		`path` or `status` is NULL
+ *	EINVAL		other flags
+ */
+int fdbroker_statx(struct fdbroker *broker, const char *path, int flags, struct statx *status);
+
+/* fdbroker_statx in the shape of stat(2), which follows symbolic links, and of lstat(2). */
+int fdbroker_stat(struct fdbroker *broker, const char *path, struct stat *status);
+int fdbroker_lstat(struct fdbroker *broker, const char *path, struct stat *status);
+
+/*
+ * As access(2), of what the broker would open: `mode` is F_OK, or R_OK, W_OK and X_OK together. The
+ * policy counts, not the file's mode, save that something about it must be executable for X_OK.
+ *
+ * Returns 0, or -1 with errno as fdbroker_statx, and:
+ *	EACCES		one of them is not allowed
+ *	EROFS		W_OK, on a read-only file system
+ */
+int fdbroker_access(struct fdbroker *broker, const char *path, int mode);
+
+/*
+ * As readlink(2): puts the text of the symbolic link `path` into `buffer`, `size` bytes of it at most
+ * and without a terminating NUL. (PATH_MAX bytes always suffice.) A link in the middle of `path` is
+ * followed.
+ *
+ * Returns the number of bytes, or -1 with errno as fdbroker_statx, and:
+ *	EINVAL		it is no symbolic link, or `size` is 0
+ */
+ssize_t fdbroker_readlink(struct fdbroker *broker, const char *path, char *buffer, size_t size);
+
+/* A directory that is being read, by one thread at a time. */
+struct fdbroker_dir;
+
+/*
+ * As opendir(3): begins to read the directory `path`. "/" and "/." at its end are dropped, as in
+ * fdbroker_tree; a symbolic link is followed. The result is to be given to fdbroker_closedir, and is good
+ * for reading for as long as `broker` is, also in a child of fork(2) (from where it stood then).
+ *
+ * Returns NULL with errno as fdbroker_statx, and ENOTDIR or ENOMEM.
+ */
+struct fdbroker_dir *fdbroker_opendir(struct fdbroker *broker, const char *path);
+
+/*
+ * As readdir(3): the next entry, with d_ino, d_type (DT_UNKNOWN where the file system does not say) and
+ * d_name; never "." or "..". All names are given, also of files that the policy denies. It is valid
+ * until the next call on `directory`.
+ *
+ * Entries come from the broker some hundreds at a time, as they are needed, each time by the path and
+ * by the policy of that moment. So what is created or removed meanwhile may be given or not, as by
+ * readdir(3), and so may entries of another directory that has taken the place of this one.
+ *
+ * Returns NULL at the end, with errno left alone; and on failure, with errno as fdbroker_opendir or:
+ *	EPROTO		the broker sent what is no entry: too short, or a name with a "/"
+ *	EINVAL		`directory` is NULL
+ * After a failure it may be called again: it goes on where it stood.
+ */
+struct dirent *fdbroker_readdir(struct fdbroker_dir *directory);
+
+/* Ends reading and frees it. Returns 0; -1 with EINVAL where `directory` is NULL. */
+int fdbroker_closedir(struct fdbroker_dir *directory);
 
 /*
  * Asks the broker about itself. Returns text, to be given to free(3): lines "NAME VALUE" such as

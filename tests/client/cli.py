@@ -157,6 +157,141 @@ class Client(unittest.TestCase):
                           "zero": 0, "octal": "007", "empty": ""})
         self.assertTrue(all(byte >= 0x20 or byte == 10 for byte in result.stdout))
 
+    def names(self):
+        """A directory with names of all kinds."""
+        path = self.directory.name.encode() + b"/names"
+        os.mkdir(path)
+        for name in (b"a", b"new\nline", b"\x1b[2J", b"bad\xff", b"caf\xc3\xa9", b'"\\'):
+            with open(path + b"/" + name, "wb"):
+                pass
+        os.mkdir(path + b"/sub")
+        os.mkfifo(path + b"/fifo")
+        os.symlink(b"no\xffwhere\n", path + b"/link")
+        return path.decode()
+
+    def on_terminal(self, *arguments):
+        """What the tool prints to a terminal."""
+        ours, theirs = os.openpty()
+        process = subprocess.Popen([TOOL, *arguments], stdout=theirs, stderr=theirs, stdin=theirs)
+        os.close(theirs)
+        output = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # EIO: nobody has the other end any more
+                break
+            output += part
+        os.close(ours)
+        self.assertEqual(process.wait(20), 0, output)
+        return output.replace(b"\r\n", b"\n")
+
+    def test_list(self):
+        path = self.names()
+        raw = b"".join(name + b"\n" for name in sorted(os.listdir(path.encode())))
+        self.check(self.tool("list", path), 0, raw)
+        self.check(self.tool("list", path + "/"), 0, raw)
+        self.check(self.tool("list", path + "/sub"), 0)
+        self.check(self.tool("list", path + "/sub", "/forbidden", path), 1,
+                   f"{path}/sub:\n\n{path}:\n".encode() + raw,
+                   b"fdbroker: list /forbidden: Permission denied (EACCES)\n")
+        self.assertEqual(self.tool("list", "--long", path).stdout.split(b"\n")[-4:],
+                         [b"new", b"line", b"sub/", b""])
+        self.assertIn(b"\nfifo|\n", self.tool("list", "--long", path).stdout)
+        self.check(self.tool("list", self.file), 1, b"",
+                   f"fdbroker: list {self.file}: Not a directory (ENOTDIR)\n".encode())
+
+    def test_list_on_a_terminal(self):
+        output = self.on_terminal("list", "--socket", self.address, self.names())
+        self.assertEqual(output, b'\\x1b[2J\n"\\\na\nbad\\xff\ncaf\xc3\xa9\nfifo\nlink\n'
+                         b'new\\x0aline\nsub\n')
+
+    def test_list_json(self):
+        path = self.names()
+        result = self.tool("list", "--json", "--long", path)
+        found = {}
+        for line in result.stdout.decode().splitlines():
+            entry = json.loads(line)
+            self.assertEqual(entry.pop("directory"), path)
+            name = bytes.fromhex(entry["name_hex"]) if "name_hex" in entry else entry["name"].encode()
+            self.assertEqual(int(entry["inode"]), os.lstat(path.encode() + b"/" + name).st_ino)
+            found[name] = entry["type"]
+        self.assertEqual(set(found), set(os.listdir(path.encode())))
+        self.assertEqual([found[n] for n in (b"a", b"sub", b"fifo", b"link")],
+                         ["regular", "directory", "fifo", "link"])
+        self.assertTrue(all(byte >= 0x20 or byte == 10 for byte in result.stdout))
+
+    def test_readlink(self):
+        link = self.names() + "/link"
+        self.check(self.tool("readlink", link, self.file, link), 1, b"no\xffwhere\n\n" * 2,
+                   f"fdbroker: readlink {self.file}: Invalid argument (EINVAL)\n".encode())
+        self.assertEqual(self.on_terminal("readlink", "--socket", self.address, link),
+                         b"no\\xffwhere\\x0a\n")
+
+    def test_stat(self):
+        os.chmod(self.file, 0o4751)
+        os.utime(self.file, ns=(0, 1000000000123456789))
+        status = os.stat(self.file)
+        lines = self.tool("stat", self.file).stdout.decode().splitlines()
+        self.assertEqual(lines[0], f"  File: {self.file}")
+        self.assertEqual(lines[1], f"  Type: regular  Size: 500000  Blocks: {status.st_blocks}")
+        self.assertEqual(lines[2], f"  Mode: 4751 -rwsr-x--x  Uid: {os.getuid()}  Gid: {os.getgid()}")
+        self.assertEqual(lines[3], f" Inode: {status.st_ino}  Links: 1  Device: "
+                         f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}")
+        self.assertEqual(lines[4:6], ["Access: 1970-01-01T00:00:00.000000000Z",
+                                      "Modify: 2001-09-09T01:46:40.123456789Z"])
+        self.assertIn("  Node: 1:3\n", self.tool("stat", "/dev/null").stdout.decode())
+        self.check(self.tool("stat", "/forbidden"), 1, b"",
+                   b"fdbroker: stat /forbidden: Permission denied (EACCES)\n")
+
+    def test_stat_json(self):
+        link = self.directory.name + "/link"
+        os.symlink("file", link)
+        result = self.tool("stat", "--json", self.file, link, "/dev/null")
+        file, followed, null = map(json.loads, result.stdout.decode().splitlines())
+        status = os.stat(self.file)
+        self.assertEqual(
+            [file[key] for key in ("path", "type", "mode", "uid", "gid", "size", "blocks", "links")],
+            [self.file, "regular", f"{status.st_mode & 0o7777:04o}", status.st_uid, status.st_gid,
+             500000, status.st_blocks, 1])
+        self.assertEqual(int(file["inode"]), status.st_ino)
+        self.assertRegex(file["modified"], r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z\Z")
+        self.assertNotIn("node", file)
+        self.assertEqual((followed["path"], followed["inode"]), (link, file["inode"]))
+        self.assertEqual((null["type"], null["node"]), ("chardev", "1:3"))
+        itself = json.loads(self.tool("stat", "--json", "--no-follow", link).stdout)
+        self.assertEqual((itself["type"], itself["size"]), ("link", 4))
+
+    def test_access(self):
+        os.chmod(self.file, 0o644)
+        self.check(self.tool("access", self.file), 0)
+        self.check(self.tool("access", "--read", "--write", self.file), 0)
+        self.assertEqual(self.broker.requests[-1], (4, 0, os.R_OK | os.W_OK, self.file.encode()))
+        self.check(self.tool("access", "--execute", self.file), 1, b"",
+                   f"fdbroker: access {self.file}: Permission denied (EACCES)\n".encode())
+
+    def test_tree(self):
+        path = self.names()
+        listed = self.tool("tree", path).stdout
+        self.assertEqual(sorted(listed.split(b"\n")), sorted(self.tool("list", path).stdout.split(b"\n")))
+        script = 'cd -P "/proc/self/fd/$FDBROKER_TREE" && ls -d a; printf "%s\\n" "$@"'
+        self.check(self.tool("tree", path + "/", "--write", "--", "sh", "-c", script, "sh", "--chdir"),
+                   0, b"a\n--chdir\n")
+        self.assertEqual(self.broker.requests[-1], (7, os.O_RDWR, 0, path.encode()))
+        self.check(self.tool("tree", "--chdir", path, "--", "ls", "-d", "sub"), 0, b"sub\n")
+        self.check(self.tool("tree", path, "--", "/nonexistent"), 127, b"",
+                   b"fdbroker: cannot run /nonexistent: No such file or directory (ENOENT)\n")
+        self.check(self.tool("tree", "--chdir", "/forbidden", "--", "ls"), 1, b"",
+                   b"fdbroker: tree /forbidden: Permission denied (EACCES)\n")
+
+    def test_full_output_of_names(self):
+        path = self.names()
+        for command in (["list", path], ["readlink", path + "/link"], ["stat", path], ["tree", path]):
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([TOOL, command[0], "--socket", self.address, command[1]],
+                                        stdout=full, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"standard output: No space left on device (ENOSPC)", result.stderr)
+
     def test_environment(self):
         environment = {"FDBROKER_SOCKET": self.address}
         self.check(run("cat", self.file, environment=environment), 0, self.content())
@@ -226,7 +361,10 @@ class Usage(unittest.TestCase):
                 "open --flags read,excl /x", "open --flags read,trunc /x", "open --flags read, /x",
                 "open --flags read,append /x", "open --flags read,write /x", "open --mode 600 /x",
                 "open --flags write,create --mode 0800 /x", "open --flags write,create --mode 10000 /x",
-                "open --flags write,create --mode= /x", "status x", "status --json=1"):
+                "open --flags write,create --mode= /x", "status x", "status --json=1",
+                "stat", "stat --json", "access", "access --read", "access /x /y", "access -r /x", "list",
+                "list --long=1 /x", "readlink", "readlink --json /x", "tree", "tree /x /y", "tree /x --",
+                "tree --chdir /x", "tree /x --read"):
             with self.subTest(line):
                 result = run(*line.split())
                 self.assertEqual((result.returncode, result.stdout), (2, b""))
@@ -261,7 +399,8 @@ class Completion(unittest.TestCase):
 
     def test_commands(self):
         self.assertEqual(self.complete("fdbroker", ""), self.commands() | {"--help", "--version"})
-        self.assertEqual(self.complete("fdbroker", "sta"), {"status"})
+        self.assertEqual(self.complete("fdbroker", "statu"), {"status"})
+        self.assertEqual(self.complete("fdbroker", "sta"), {"stat", "status"})
 
     def test_options(self):
         for name in self.commands():

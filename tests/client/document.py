@@ -13,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from fake_broker import REPLY, REQUEST, FakeBroker
+from fake_broker import ENTRY, LIST_HEAD, REPLY, REQUEST, FakeBroker
 
 DIRECTORY, TOOL = map(os.path.abspath, sys.argv[1:3])
 
@@ -55,8 +55,9 @@ class Protocol(unittest.TestCase):
     def test_layouts(self):
         """Each table's offsets are the sums of the lengths above them."""
         tables = re.findall(r"(?:^\| \d+ \| .*\n)+", self.text, re.M)
-        self.assertEqual(len(tables), 2)
-        for table, layout in zip(tables, (REQUEST, REPLY)):
+        layouts = (REQUEST, REPLY, LIST_HEAD, ENTRY)
+        self.assertEqual(len(tables), len(layouts))
+        for table, layout in zip(tables, layouts):
             offset = 0
             for line in table.splitlines():
                 where, length = [cell.strip() for cell in line.split("|")[1:3]]

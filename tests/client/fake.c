@@ -84,9 +84,10 @@ static bool read_query(int socket_fd, struct query *query)
 		(size_t)length != sizeof(query->header) + query->header.path_length ||
 		query->header.version != FDBROKER_PROTOCOL_VERSION ||
 		query->header.extra_length != 0 || query->header.id == 0 ||
-		(query->header.operation != FDBROKER_OPEN &&
-			query->header.operation != FDBROKER_STATUS) ||
-		(query->header.mode != 0 && !(query->header.flags & O_CREAT)))
+		query->header.operation < FDBROKER_OPEN ||
+		query->header.operation > FDBROKER_TREE ||
+		(query->header.mode != 0 && !(query->header.flags & O_CREAT) &&
+			query->header.operation != FDBROKER_ACCESS))
 		_exit(EXIT_BAD_REQUEST);
 	query->path[query->header.path_length] = '\0';
 	return true;
@@ -151,7 +152,8 @@ static void become_fake(pid_t parent, int keep)
 	close_range((unsigned int)keep + 1, ~0u, 0);
 }
 
-void fake_start(struct fake *fake, const struct fake_shape *shape)
+/* Forks, with a socketpair between the two. The child's end in the child, else -1. */
+static int start_on_pair(struct fake *fake)
 {
 	pid_t parent = getpid();
 	int pair[2];
@@ -162,9 +164,61 @@ void fake_start(struct fake *fake, const struct fake_shape *shape)
 	assert_true(fake->pid >= 0);
 	if (fake->pid == 0) {
 		become_fake(parent, pair[1]);
-		serve(pair[1], shape);
+		return pair[1];
 	}
 	close(pair[1]);
+	return -1;
+}
+
+void fake_start(struct fake *fake, const struct fake_shape *shape)
+{
+	int socket_fd = start_on_pair(fake);
+
+	if (socket_fd >= 0)
+		serve(socket_fd, shape);
+}
+
+static void play(int socket_fd, const struct fake_turn *turn)
+{
+	static struct query query;
+	static struct {
+		struct fdbroker_reply header;
+		char data[FDBROKER_REPLY_MAX];
+	} reply;
+	int fd;
+
+	if (!read_query(socket_fd, &query))
+		_exit(0);
+	if (query.header.operation != turn->operation || query.header.flags != turn->flags ||
+		query.header.mode != turn->mode || strcmp(query.path, turn->path) != 0)
+		_exit(EXIT_BAD_REQUEST);
+	reply.header = (struct fdbroker_reply){
+		.version = FDBROKER_PROTOCOL_VERSION,
+		.operation = turn->operation,
+		.id = query.header.id,
+		.error = turn->error,
+		.descriptors = turn->descriptors,
+		.data_length = (uint32_t)turn->length,
+	};
+	if (turn->length > 0)
+		memcpy(reply.data, turn->data, turn->length);
+	fd = text_file(query.path);
+	usleep(turn->delay_ms * 1000);
+	send_reply(
+		socket_fd, &reply, sizeof(reply.header) + turn->length, fd, (int)turn->descriptors);
+	close(fd);
+}
+
+void fake_play(struct fake *fake, const struct fake_turn *turns, size_t count)
+{
+	int socket_fd = start_on_pair(fake);
+	size_t i;
+
+	if (socket_fd < 0)
+		return;
+	for (i = 0; i < count; i++)
+		play(socket_fd, &turns[i]);
+	_exit(0);
 }
 
 /* One request of one of many connections. */

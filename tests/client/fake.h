@@ -52,6 +52,25 @@ void fake_start(struct fake *fake, const struct fake_shape *shape);
 void fake_listen(struct fake *fake, const char *address, uid_t uid);
 #define FAKE_CONNECTION 1000
 
+/* A request that is expected, and the reply to it, byte by byte. */
+struct fake_turn {
+	uint16_t operation;
+	uint64_t flags;
+	uint32_t mode;
+	const char *path;
+	uint32_t error;
+	unsigned int descriptors; /* of a file whose content is the path */
+	const void *data;
+	size_t length;
+	unsigned int delay_ms; /* before the reply */
+};
+
+/*
+ * Starts one on a socketpair that expects `count` requests, in this order, and then closes. Any other
+ * request fails the test at fake_stop.
+ */
+void fake_play(struct fake *fake, const struct fake_turn *turns, size_t count);
+
 /* Ends it and fails the test if it found something wrong with a request. */
 void fake_stop(struct fake *fake);
 /* Waits until it has ended by itself. */

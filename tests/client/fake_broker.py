@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A broker for tests of the tool: no policy, no privileges, one answer after another.
 
-It opens whatever it is asked for as the test's own user; "/forbidden..." is EACCES. It speaks the
-protocol from its documentation and shares no code with the real ones.
+It opens whatever it is asked for as the test's own user; "/forbidden..." is EACCES. A list is of two
+entries a page. It speaks the protocol from its documentation and shares no code with the real ones.
 """
 
 import array
+import ctypes
 import errno
 import os
 import socket
@@ -14,7 +15,27 @@ import threading
 
 REQUEST = struct.Struct("=HHIQIHH")
 REPLY = struct.Struct("=HHIIIII")
-OPEN, STATUS = 1, 2
+LIST_HEAD = struct.Struct("=Q")
+ENTRY = struct.Struct("=QBB6x")
+OPEN, STATUS, STAT, ACCESS, READLINK, LIST, TREE = range(1, 8)
+
+
+def statx(path, flags):
+    status = ctypes.create_string_buffer(256)
+    if ctypes.CDLL(None, use_errno=True).statx(-100, path, flags, 0xfff, status) < 0:
+        raise OSError(ctypes.get_errno(), "statx", path)
+    return status.raw
+
+
+def page(path, position):
+    """Two entries; the types are told by DT_* = the mode's type bits >> 12."""
+    names = sorted(os.listdir(path))
+    data = b""
+    for name in names[position:position + 2]:
+        status = os.lstat(os.path.join(path, name))
+        data += ENTRY.pack(status.st_ino, status.st_mode >> 12, len(name)) + name
+    position += 2
+    return LIST_HEAD.pack(position if position < len(names) else 0) + data
 
 
 class FakeBroker:
@@ -67,6 +88,18 @@ class FakeBroker:
                 data = self.status
             elif path.startswith(b"/forbidden"):
                 error = errno.EACCES
+            elif operation == STAT:
+                data = statx(path, flags)
+            elif operation == ACCESS:
+                if not os.access(path, mode):
+                    error = errno.EACCES
+            elif operation == READLINK:
+                data = os.readlink(path)
+            elif operation == LIST:
+                data = page(path, flags)
+            elif operation == TREE:
+                assert flags in (os.O_RDONLY, os.O_RDWR)
+                descriptors = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
             else:
                 descriptors = [os.open(path, flags | os.O_CLOEXEC, mode)]
         except OSError as problem:

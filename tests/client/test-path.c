@@ -80,13 +80,54 @@ static void test_clean(void **state)
 			length = strlen(paths[i].directory);
 			memcpy(buffer, paths[i].directory, length);
 		}
-		error = path_clean(buffer, sizeof(buffer), &length, paths[i].path);
+		error = path_clean(buffer, sizeof(buffer), &length, paths[i].path, false);
 		if (error != paths[i].error)
 			fail_msg("%s: %d", paths[i].path, error);
 		if (!paths[i].result)
 			continue;
 		if (length != strlen(paths[i].result) || memcmp(buffer, paths[i].result, length))
 			fail_msg("%s: %.*s", paths[i].path, (int)length, buffer);
+	}
+}
+
+static const struct {
+	const char *path;
+	const char *result; /* NULL: -EINVAL */
+} directories[] = {
+	{"/", "/"},
+	{"/a", "/a"},
+	{"/a/", "/a"},
+	{"/a//", "/a"},
+	{"/a/.", "/a"},
+	{"/a/./", "/a"},
+	{"/a/././/", "/a"},
+	{"/a/.b/", "/a/.b"},
+	{"a/", "/w/x/a"},
+	{"./", "/w/x"},
+	{"../a/.", "/w/a"},
+	{"/a/..", NULL},
+	{"/a/../", NULL},
+	{"/a/./..", NULL},
+	{"a/../", NULL},
+};
+
+/* Where only a directory is meant, what demands one is dropped, and nothing else. */
+static void test_directories(void **state)
+{
+	char buffer[64];
+	size_t i, length;
+	int error;
+
+	(void)state;
+	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		memcpy(buffer, "/w/x", 4);
+		length = 4;
+		error = path_clean(buffer, sizeof(buffer), &length, directories[i].path, true);
+		if (error != (directories[i].result ? 0 : -EINVAL))
+			fail_msg("%s: %d", directories[i].path, error);
+		if (directories[i].result && (length != strlen(directories[i].result) ||
+						     memcmp(buffer, directories[i].result, length)))
+			fail_msg("%s: %.*s", directories[i].path, (int)length, buffer);
 	}
 }
 
@@ -117,7 +158,7 @@ static void test_canonical_exhaustively(void **state)
 				continue;
 			}
 			clean = 0;
-			error = path_clean(buffer, sizeof(buffer), &clean, path);
+			error = path_clean(buffer, sizeof(buffer), &clean, path, false);
 			if (canonical !=
 				(error == 0 && clean == size && memcmp(path, buffer, size) == 0))
 				fail_msg("%s", path);
@@ -143,15 +184,15 @@ static void test_size(void **state)
 		memset(buffer, '#', sizeof(buffer));
 		memcpy(buffer, "/w", 2);
 		length = 2;
-		error = path_clean(buffer, size, &length, "ab//cd");
+		error = path_clean(buffer, size, &length, "ab//cd", false);
 		assert_int_equal(error, size >= 8 ? 0 : -ENAMETOOLONG);
 		if (error == 0)
 			assert_memory_equal(buffer, "/w/ab/cd", 8);
 		assert_int_equal(buffer[size > 2 ? size : 2], '#');
 	}
 	length = 0;
-	assert_int_equal(path_clean(buffer, 0, &length, "//"), -ENAMETOOLONG);
-	assert_int_equal(path_clean(buffer, 1, &length, "//"), 0);
+	assert_int_equal(path_clean(buffer, 0, &length, "//", false), -ENAMETOOLONG);
+	assert_int_equal(path_clean(buffer, 1, &length, "//", false), 0);
 }
 
 static const struct {
@@ -232,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_directories),
 		cmocka_unit_test(test_canonical_exhaustively),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_addresses),
