@@ -5,9 +5,10 @@
 #include "channel.h"
 #include "clock.h"
 #include "fdbroker-protocol.h"
-#include "listen.h"
 #include "maker.h"
+#include "report.h"
 #include "settle.h"
+#include "sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,8 +39,7 @@ struct supervisor {
 	char **argv;
 	char program[PATH_MAX]; /* what the worker executes: this program, by its name */
 	int log, signals;
-	struct listener listeners[OPTIONS_ADDRESSES_MAX];
-	bool listening;
+	struct sockets sockets;
 	char started[CLOCK_STAMP];
 
 	pid_t worker;	     /* 0 where there is none */
@@ -57,12 +57,6 @@ struct supervisor {
 	int status; /* to exit with */
 	struct audit_line line;
 };
-
-static void say(const char *what, int error)
-{
-	fprintf(stderr, "fdbrokerd: %s: %s (%s)\n", what, strerror(-error),
-		strerrorname_np(-error));
-}
 
 static void record(struct supervisor *supervisor, const char *event)
 {
@@ -94,7 +88,7 @@ static void execute_worker(struct supervisor *supervisor, int channel)
 	for (int i = 1; i < supervisor->argc; i++)
 		argv[i + 2] = supervisor->argv[i];
 	execv(supervisor->program, argv);
-	say("executing the worker", -errno);
+	report_failure("executing the worker", -errno);
 	_exit(1);
 }
 
@@ -244,98 +238,6 @@ static void reap(struct supervisor *supervisor)
 			worker_ended(supervisor, status);
 }
 
-/* ---- listening --------------------------------------------------------------------------------
- */
-
-static const char *listen_advice(int error, bool pathname)
-{
-	switch (-error) {
-	case EADDRINUSE:
-		return pathname ? ": somebody answers there, or it is no socket"
-				: ": another process has taken the name";
-	case ENOENT:
-		return ": create its directory first";
-	}
-	return "";
-}
-
-/* Whatever the umask: clients must be able to look into it. */
-static void make_directory(const char *path)
-{
-	if (mkdir(path, 0755) < 0) {
-		if (errno != EEXIST)
-			say(path, -errno);
-	} else if (chmod(path, 0755) < 0) {
-		say(path, -errno);
-	}
-}
-
-static void record_listening(struct supervisor *supervisor, const char *address, int error)
-{
-	audit_begin(&supervisor->line, supervisor->log, "listen");
-	audit_string(&supervisor->line, "verdict", "error");
-	audit_string(&supervisor->line, "listen", address);
-	audit_errno(&supervisor->line, -error);
-	audit_end(&supervisor->line);
-}
-
-static int open_listeners(struct supervisor *supervisor)
-{
-	const struct options *options = supervisor->options;
-
-	/* A service manager would make it; whoever names another path makes it himself. */
-	if (options->addresses_default)
-		make_directory("/run/fdbroker");
-	for (unsigned int i = 0; i < options->address_count; i++) {
-		struct listener *listener = &supervisor->listeners[i];
-		int error = listen_open(listener, options->mode, options->group);
-		if (!error)
-			continue;
-		fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
-			strerror(-error), strerrorname_np(-error),
-			listen_advice(error, listener->address[0] == '/'));
-		record_listening(supervisor, listener->address, error);
-		return error;
-	}
-	supervisor->listening = true;
-	return 0;
-}
-
-/* A worker that was not itself may have shut a listening socket down, for all who share it. */
-static int mend_listeners(struct supervisor *supervisor)
-{
-	const struct options *options = supervisor->options;
-
-	for (unsigned int i = 0; i < options->address_count; i++) {
-		struct listener *listener = &supervisor->listeners[i];
-		struct pollfd state = {.fd = listener->socket};
-		if (poll(&state, 1, 0) == 0)
-			continue;
-		listen_close(listener);
-		int error = listen_open(listener, options->mode, options->group);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-static int give_listeners(struct supervisor *supervisor)
-{
-	for (unsigned int i = 0; i < supervisor->options->address_count; i++) {
-		const struct listener *listener = &supervisor->listeners[i];
-		struct channel_message message = {
-			.type = CHANNEL_LISTENER,
-			.index = i,
-			.descriptor = listener->socket,
-		};
-		snprintf(message.text, sizeof(message.text), "%s", listener->address);
-		int error = channel_send(supervisor->channel, &message);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 static void record_ready(struct supervisor *supervisor, const char *summary)
 {
 	struct audit_line *line = &supervisor->line;
@@ -344,7 +246,7 @@ static void record_ready(struct supervisor *supervisor, const char *summary)
 
 	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
 		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s%s",
-			i ? " " : "", supervisor->listeners[i].address);
+			i ? " " : "", supervisor->options->addresses[i]);
 	audit_begin(line, supervisor->log, "ready");
 	audit_string(line, "version", FDBROKER_VERSION);
 	audit_number(line, "pid", getpid());
@@ -358,17 +260,18 @@ static void record_ready(struct supervisor *supervisor, const char *summary)
 static void worker_ready(struct supervisor *supervisor, const char *summary)
 {
 
-	int error = supervisor->listening ? mend_listeners(supervisor) : open_listeners(supervisor);
+	int error = supervisor->sockets.listening ? sockets_mend(&supervisor->sockets)
+						  : sockets_open(&supervisor->sockets);
 	if (error) {
-		if (supervisor->listening)
-			say("listening again", error);
+		if (supervisor->sockets.listening)
+			report_failure("listening again", error);
 		begin_stop(supervisor, 1);
 		return;
 	}
 	supervisor->ready = true;
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
-	if (give_listeners(supervisor)) {
+	if (sockets_give(&supervisor->sockets, supervisor->channel)) {
 		give_up_worker(supervisor);
 		return;
 	}
@@ -479,7 +382,7 @@ static int keep_time(struct supervisor *supervisor)
 	if (!supervisor->stopping) {
 		int error = start_worker(supervisor);
 		if (error) {
-			say("starting a worker", error);
+			report_failure("starting a worker", error);
 			schedule_worker(supervisor);
 		}
 	} else if (supervisor->worker) {
@@ -548,11 +451,7 @@ static int prepare(struct supervisor *supervisor)
 	if (length < 0)
 		return -errno;
 	clock_stamp(supervisor->started);
-	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
-		supervisor->listeners[i] = (struct listener){
-			.address = supervisor->options->addresses[i],
-			.socket = -1,
-		};
+	sockets_init(&supervisor->sockets, supervisor->options, &supervisor->line, supervisor->log);
 	/* Inherited as ignored, it would never tell of the worker's end. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
@@ -589,11 +488,10 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		error = start_worker(supervisor);
 	}
 	if (error) {
-		say("starting", error);
+		report_failure("starting", error);
 	} else {
 		run(supervisor);
-		for (unsigned int i = 0; i < options->address_count; i++)
-			listen_close(&supervisor->listeners[i]);
+		sockets_close(&supervisor->sockets);
 		record(supervisor, "stop");
 		close(supervisor->signals);
 		settle_forget(&supervisor->exes);

@@ -4,25 +4,19 @@
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
-#include "confine.h"
 #include "connection.h"
-#include "diagnostic.h"
+#include "load.h"
 #include "operations.h"
 #include "policy.h"
 #include "quota.h"
-#include "settle.h"
-#include "system.h"
+#include "report.h"
 #include "views.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ms. A connection that matches no subject has nothing to wait for here. */
@@ -41,9 +35,7 @@ struct listening {
 struct worker {
 	const struct options *options;
 	int channel, questions, log, epoll;
-	struct policy *policy;
-	struct policy_scratch *scratch;
-	struct views *views;
+	struct loaded loaded;
 	struct listening *listening[OPTIONS_ADDRESSES_MAX];
 	unsigned int listening_count;
 	bool broken; /* it cannot go on */
@@ -55,171 +47,6 @@ struct worker {
 	struct operations operations;
 	struct audit_line line;
 };
-
-static int fail(const char *what, int error)
-{
-	fprintf(stderr, "fdbrokerd: %s: %s (%s)\n", what, strerror(-error),
-		strerrorname_np(-error));
-	return 1;
-}
-
-/* ---- loading ----------------------------------------------------------------------------------
- */
-
-/* For whoever starts the daemon by hand, and for whoever reads the record afterwards. */
-static void report_diagnostic(struct worker *worker, const struct policy_diagnostic *diagnostic)
-{
-	char place[CHANNEL_TEXT_MAX];
-
-	policy_diagnostic_print(stderr, diagnostic);
-	snprintf(place, sizeof(place), "%s:%u:%u", diagnostic->file, diagnostic->line,
-		diagnostic->column);
-	audit_begin(&worker->line, worker->log, "policy");
-	audit_string(&worker->line, "verdict",
-		diagnostic->severity == POLICY_ERROR ? "error" : "warning");
-	audit_string(&worker->line, "rule", diagnostic->line ? place : diagnostic->file);
-	audit_string(&worker->line, "reason", diagnostic->message);
-	audit_end(&worker->line);
-}
-
-static int load_policy(struct worker *worker)
-{
-	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
-	struct policy_environment environment;
-	int error;
-
-	if (!diagnostics)
-		return fail("loading the policy", -ENOMEM);
-	policy_system_environment(&environment);
-	error = policy_load(worker->options->policy, &environment, diagnostics, &worker->policy);
-	if (!error)
-		policy_unserved(worker->policy, diagnostics);
-	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
-		report_diagnostic(worker, policy_diagnostics_get(diagnostics, i));
-	policy_diagnostics_free(diagnostics);
-	/* An error in it has just been printed, line by line. */
-	if (error == -EINVAL)
-		return 1;
-	if (!error)
-		error = policy_scratch_new(worker->policy, &worker->scratch);
-	return error ? fail("loading the policy", error) : 0;
-}
-
-/* Tells the supervisor which programs the policy names, if telling them apart is possible here. */
-static int name_exes(struct worker *worker)
-{
-	size_t count;
-	const char *const *exes = policy_exes(worker->policy, &count);
-	int error;
-
-	if (!count && !policy_wants_unit(worker->policy))
-		return 0;
-	error = settle_possible();
-	if (error == -ENOPROTOOPT)
-		fprintf(stderr, "fdbrokerd: `exe` and `unit` in a policy take Linux 6.5\n");
-	if (!error)
-		error = settle_name_exes(worker->questions, exes, count);
-	return error ? fail("telling callers apart by their program or unit", error) : 0;
-}
-
-static void record_missing_view(
-	struct worker *worker, const char *path, const char *file, unsigned int line, int error)
-{
-	char place[CHANNEL_TEXT_MAX];
-
-	snprintf(place, sizeof(place), "%s:%u", file, line);
-	audit_begin(&worker->line, worker->log, "view");
-	audit_string(&worker->line, "verdict", "error");
-	audit_string(&worker->line, "path", path);
-	audit_string(&worker->line, "rule", place);
-	audit_string(&worker->line, "reason",
-		error == -ELOOP
-			? "the directory is reached through a symbolic link: write its real path"
-		: error == -EINVAL
-			? "a file system in it does not do what the rule asks for (idmap)"
-			: "the directory cannot be opened: nothing beneath it is served until it can");
-	audit_errno(&worker->line, -error);
-	audit_end(&worker->line);
-}
-
-/* A view could not be made (views_load). Not 0 where nothing can be served without it. */
-static int view_failed(
-	void *context, const char *path, const char *file, unsigned int line, int error)
-{
-	switch (-error) {
-	case EPERM:
-	case ENOSYS:
-	case ENOTRECOVERABLE:
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOSPC:
-		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", path,
-			strerror(-error), strerrorname_np(-error),
-			error == -EPERM	   ? ": start fdbrokerd as root (CAP_SYS_ADMIN)"
-			: error == -ENOSYS ? ": Linux 5.12 is the oldest that can"
-			: error == -ENOSPC ? ": raise fs.inotify.max_user_watches"
-					   : "");
-		return -1;
-	}
-	/* Not there, or not a directory: it is made when it comes, and others can be served. */
-	record_missing_view(context, path, file, line, error);
-	return 0;
-}
-
-static void record_plain(struct worker *worker)
-{
-	static const char text[] =
-		"no views here (no privilege, or a kernel before 5.12): a descriptor may be reopened "
-		"with whatever the file's own mode allows, and no trees are served";
-
-	fprintf(stderr, "fdbrokerd: warning: %s; --require views makes this an error\n", text);
-	audit_begin(&worker->line, worker->log, "view");
-	audit_string(&worker->line, "verdict", "warning");
-	audit_string(&worker->line, "reason", text);
-	audit_end(&worker->line);
-}
-
-static int make_views(struct worker *worker, int inotify)
-{
-	int error;
-
-	worker->views = views_new(worker->policy, worker->questions, inotify);
-	error = worker->views ? views_load(worker->views, view_failed, worker) : -ENOMEM;
-	if (error == -ECANCELED)
-		return 1; /* said already */
-	if (error)
-		return fail("making the views", error);
-	if (views_plain(worker->views))
-		record_plain(worker);
-	return 0;
-}
-
-/* After this the process owns nothing but descriptors. */
-static int confine(struct worker *worker)
-{
-	const struct options *options = worker->options;
-	struct policy_summary summary;
-	int error = confine_root();
-
-	/* Without the privilege to make views there is none to leave the file system either. */
-	if (error && !(error == -EPERM && views_plain(worker->views)))
-		return fail("entering an empty root", error);
-	policy_summarize(worker->policy, &summary);
-	error = options->switch_user ? confine_user(options->uid, options->gid,
-					       confine_capabilities(summary.rights))
-				     : confine_unprivileged();
-	if (error == -EINVAL)
-		fprintf(stderr, "fdbrokerd: uid %u is not mapped in this user namespace\n",
-			(unsigned int)options->uid);
-	if (error)
-		return fail("giving up privileges", error);
-	/* Changing the user has cleared it (prctl(2)). A supervisor that died meanwhile has closed
-	 * the channel, which ends the loop. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	umask(0);
-	return 0;
-}
 
 static int prepare(struct worker *worker)
 {
@@ -237,17 +64,16 @@ static int prepare(struct worker *worker)
 	worker->questions = message.descriptor;
 	if (channel_receive(worker->channel, &watch) != 1 || watch.type != CHANNEL_WATCH ||
 		watch.descriptor < 0)
-		return fail("starting", -EPROTO);
-	if (load_policy(worker) || name_exes(worker))
-		return 1;
-	if (make_views(worker, watch.descriptor) || confine(worker))
+		return report_failure("starting", -EPROTO);
+	if (load_all(options, &worker->line, worker->log, worker->questions, watch.descriptor,
+		    &worker->loaded))
 		return 1;
 	clock_stamp(operations->loaded);
 	operations->resolver = (struct resolver){
-		.policy = worker->policy,
-		.scratch = worker->scratch,
-		.views = worker->views,
-		.denies = policy_has_denies(worker->policy),
+		.policy = worker->loaded.policy,
+		.scratch = worker->loaded.scratch,
+		.views = worker->loaded.views,
+		.denies = policy_has_denies(worker->loaded.policy),
 	};
 	operations->line = &worker->line;
 	operations->log = worker->log;
@@ -346,8 +172,9 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		struct connection *connection;
 		int socket = accept4(listening->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		int error = socket < 0 ? -errno
-				       : connection_new(socket, listening->address, worker->policy,
-						 worker->questions, worker->epoll, &connection);
+				       : connection_new(socket, listening->address,
+						 worker->loaded.policy, worker->questions,
+						 worker->epoll, &connection);
 		switch (-error) {
 		case 0:
 			break;
@@ -385,7 +212,7 @@ static int hear_supervisor(struct worker *worker)
 	if (channel_receive(worker->channel, &message) != 1)
 		return -1;
 	if (message.type == CHANNEL_STALE && message.descriptor < 0) {
-		views_stale(worker->views, message.index);
+		views_stale(worker->loaded.views, message.index);
 		return 0;
 	}
 	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
@@ -449,11 +276,11 @@ static void serve(struct worker *worker)
 		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
 		/* What has been replaced must not be served to a request that was sent afterwards. */
 		for (int i = 0; i < count; i++)
-			if (events[i].data.ptr == &worker->views)
-				views_changed(worker->views);
+			if (events[i].data.ptr == &worker->loaded.views)
+				views_changed(worker->loaded.views);
 		for (int i = 0; i < count; i++) {
 			void *source = events[i].data.ptr;
-			if (source == &worker->views)
+			if (source == &worker->loaded.views)
 				continue;
 			if (source == worker) {
 				if (hear_supervisor(worker))
@@ -484,14 +311,14 @@ static int start_serving(struct worker *worker)
 	if (!error)
 		error = watch(worker, EPOLL_CTL_ADD, worker->channel, worker);
 	if (!error)
-		error = watch(
-			worker, EPOLL_CTL_ADD, views_descriptor(worker->views), &worker->views);
-	policy_summarize(worker->policy, &summary);
+		error = watch(worker, EPOLL_CTL_ADD, views_descriptor(worker->loaded.views),
+			&worker->loaded.views);
+	policy_summarize(worker->loaded.policy, &summary);
 	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
-		summary.subjects, summary.rules, views_count(worker->views));
+		summary.subjects, summary.rules, views_count(worker->loaded.views));
 	if (!error)
 		error = channel_send(worker->channel, &message);
-	return error ? fail("starting to serve", error) : 0;
+	return error ? report_failure("starting to serve", error) : 0;
 }
 
 /* The sockets to the supervisor stay open to the end: it kills a worker that closes one. */
@@ -508,9 +335,7 @@ static void release(struct worker *worker)
 	if (worker->epoll >= 0)
 		close(worker->epoll);
 	quota_free(worker->quota);
-	views_free(worker->views);
-	policy_scratch_free(worker->scratch);
-	policy_free(worker->policy);
+	load_release(&worker->loaded);
 	free(worker);
 }
 
@@ -520,7 +345,7 @@ int worker_run(const struct options *options, int log)
 	int status;
 
 	if (!worker)
-		return fail("starting", -ENOMEM);
+		return report_failure("starting", -ENOMEM);
 	worker->options = options;
 	worker->channel = options->worker;
 	worker->log = log;
@@ -530,7 +355,7 @@ int worker_run(const struct options *options, int log)
 	worker->full = (uid_t)-1;
 	worker->quota = quota_new();
 	if (!worker->quota)
-		return fail("starting", -ENOMEM);
+		return report_failure("starting", -ENOMEM);
 	status = prepare(worker) || start_serving(worker);
 	if (!status)
 		serve(worker);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "load.h"
+
+#include "audit.h"
+#include "channel.h"
+#include "confine.h"
+#include "diagnostic.h"
+#include "report.h"
+#include "settle.h"
+#include "system.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What loading works with. */
+struct load {
+	const struct options *options;
+	struct audit_line *line;
+	int log, questions;
+	struct loaded *loaded;
+};
+
+/* For whoever starts the daemon by hand, and for whoever reads the record afterwards. */
+static void report_diagnostic(struct load *load, const struct policy_diagnostic *diagnostic)
+{
+	char place[CHANNEL_TEXT_MAX];
+
+	policy_diagnostic_print(stderr, diagnostic);
+	snprintf(place, sizeof(place), "%s:%u:%u", diagnostic->file, diagnostic->line,
+		diagnostic->column);
+	audit_begin(load->line, load->log, "policy");
+	audit_string(
+		load->line, "verdict", diagnostic->severity == POLICY_ERROR ? "error" : "warning");
+	audit_string(load->line, "rule", diagnostic->line ? place : diagnostic->file);
+	audit_string(load->line, "reason", diagnostic->message);
+	audit_end(load->line);
+}
+
+static int load_policy(struct load *load)
+{
+	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
+	struct policy_environment environment;
+	int error;
+
+	if (!diagnostics)
+		return report_failure("loading the policy", -ENOMEM);
+	policy_system_environment(&environment);
+	error = policy_load(
+		load->options->policy, &environment, diagnostics, &load->loaded->policy);
+	if (!error)
+		policy_unserved(load->loaded->policy, diagnostics);
+	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
+		report_diagnostic(load, policy_diagnostics_get(diagnostics, i));
+	policy_diagnostics_free(diagnostics);
+	/* An error in it has just been printed, line by line. */
+	if (error == -EINVAL)
+		return 1;
+	if (!error)
+		error = policy_scratch_new(load->loaded->policy, &load->loaded->scratch);
+	return error ? report_failure("loading the policy", error) : 0;
+}
+
+/* Tells the supervisor which programs the policy names, if telling them apart is possible here. */
+static int name_exes(struct load *load)
+{
+	size_t count;
+	const char *const *exes = policy_exes(load->loaded->policy, &count);
+	int error;
+
+	if (!count && !policy_wants_unit(load->loaded->policy))
+		return 0;
+	error = settle_possible();
+	if (error == -ENOPROTOOPT)
+		fprintf(stderr, "fdbrokerd: `exe` and `unit` in a policy take Linux 6.5\n");
+	if (!error)
+		error = settle_name_exes(load->questions, exes, count);
+	return error ? report_failure("telling callers apart by their program or unit", error) : 0;
+}
+
+static void record_missing_view(
+	struct load *load, const char *path, const char *file, unsigned int line, int error)
+{
+	char place[CHANNEL_TEXT_MAX];
+
+	snprintf(place, sizeof(place), "%s:%u", file, line);
+	audit_begin(load->line, load->log, "view");
+	audit_string(load->line, "verdict", "error");
+	audit_string(load->line, "path", path);
+	audit_string(load->line, "rule", place);
+	audit_string(load->line, "reason",
+		error == -ELOOP
+			? "the directory is reached through a symbolic link: write its real path"
+		: error == -EINVAL
+			? "a file system in it does not do what the rule asks for (idmap)"
+			: "the directory cannot be opened: nothing beneath it is served until it can");
+	audit_errno(load->line, -error);
+	audit_end(load->line);
+}
+
+/* A view could not be made (views_load). Not 0 where nothing can be served without it. */
+static int view_failed(
+	void *context, const char *path, const char *file, unsigned int line, int error)
+{
+	switch (-error) {
+	case EPERM:
+	case ENOSYS:
+	case ENOTRECOVERABLE:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOSPC:
+		fprintf(stderr, "fdbrokerd: cannot make a view of %s: %s (%s)%s\n", path,
+			strerror(-error), strerrorname_np(-error),
+			error == -EPERM	   ? ": start fdbrokerd as root (CAP_SYS_ADMIN)"
+			: error == -ENOSYS ? ": Linux 5.12 is the oldest that can"
+			: error == -ENOSPC ? ": raise fs.inotify.max_user_watches"
+					   : "");
+		return -1;
+	}
+	/* Not there, or not a directory: it is made when it comes, and others can be served. */
+	record_missing_view(context, path, file, line, error);
+	return 0;
+}
+
+static void record_plain(struct load *load)
+{
+	static const char text[] =
+		"no views here (no privilege, or a kernel before 5.12): a descriptor may be reopened "
+		"with whatever the file's own mode allows, and no trees are served";
+
+	fprintf(stderr, "fdbrokerd: warning: %s; --require views makes this an error\n", text);
+	audit_begin(load->line, load->log, "view");
+	audit_string(load->line, "verdict", "warning");
+	audit_string(load->line, "reason", text);
+	audit_end(load->line);
+}
+
+static int make_views(struct load *load, int inotify)
+{
+	int error;
+
+	load->loaded->views = views_new(load->loaded->policy, load->questions, inotify);
+	error = load->loaded->views ? views_load(load->loaded->views, view_failed, load) : -ENOMEM;
+	if (error == -ECANCELED)
+		return 1; /* said already */
+	if (error)
+		return report_failure("making the views", error);
+	if (views_plain(load->loaded->views))
+		record_plain(load);
+	return 0;
+}
+
+/* After this the process owns nothing but descriptors. */
+static int confine(struct load *load)
+{
+	const struct options *options = load->options;
+	struct policy_summary summary;
+	int error = confine_root();
+
+	/* Without the privilege to make views there is none to leave the file system either. */
+	if (error && !(error == -EPERM && views_plain(load->loaded->views)))
+		return report_failure("entering an empty root", error);
+	policy_summarize(load->loaded->policy, &summary);
+	error = options->switch_user ? confine_user(options->uid, options->gid,
+					       confine_capabilities(summary.rights))
+				     : confine_unprivileged();
+	if (error == -EINVAL)
+		fprintf(stderr, "fdbrokerd: uid %u is not mapped in this user namespace\n",
+			(unsigned int)options->uid);
+	if (error)
+		return report_failure("giving up privileges", error);
+	/* Changing the user has cleared it (prctl(2)). A supervisor that died meanwhile has closed
+	 * the channel, which ends the loop. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	umask(0);
+	return 0;
+}
+
+int load_all(const struct options *options, struct audit_line *line, int log, int questions,
+	int inotify, struct loaded *loaded)
+{
+	struct load load = {
+		.options = options,
+		.line = line,
+		.log = log,
+		.questions = questions,
+		.loaded = loaded,
+	};
+
+	return load_policy(&load) || name_exes(&load) || make_views(&load, inotify) ||
+	       confine(&load);
+}
+
+void load_release(struct loaded *loaded)
+{
+	views_free(loaded->views);
+	policy_scratch_free(loaded->scratch);
+	policy_free(loaded->policy);
+}

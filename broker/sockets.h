@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sockets.h: all the sockets that the daemon listens on. The supervisor's: they stay when a worker goes.
+ */
+#ifndef BROKER_SOCKETS_H
+#define BROKER_SOCKETS_H
+
+#include "audit.h"
+#include "listen.h"
+#include "options.h"
+
+struct sockets {
+	const struct options *options;
+	struct audit_line *line;
+	int log;
+	struct listener listeners[OPTIONS_ADDRESSES_MAX];
+	bool listening; /* on all of them */
+};
+
+/* For the addresses of `options`; `line` and `log` are for the record. Nothing listens yet. */
+void sockets_init(
+	struct sockets *sockets, const struct options *options, struct audit_line *line, int log);
+
+/* Listens on all. 0, or a negative errno after a line on standard error; some may then be open. */
+int sockets_open(struct sockets *sockets);
+
+/*
+ * Opens those anew that no longer listen: a worker that was not itself may have shut a listening socket
+ * down, for all who share it. 0 or a negative errno.
+ */
+int sockets_mend(struct sockets *sockets);
+
+/* Gives a worker its copies, over its channel. 0 or a negative errno. */
+int sockets_give(const struct sockets *sockets, int channel);
+
+/* Closes all and removes the pathnames that are ours. */
+void sockets_close(struct sockets *sockets);
+
+#endif
