@@ -99,7 +99,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	ENOTCONN	the connection is the parent's (see above), or `broker` is NULL
  *
  * After ECONNRESET the connection is of no more use: every further call on it gets the same. So it is
- * after EPROTO, unless only the content of a reply made no sense. fork(2) may also fail as fdbroker_connect does.
+ * after EPROTO, unless only the content of a reply made no sense. The first call after fork(2) may
+ * also fail as fdbroker_connect does.
  */
 int fdbroker_open(struct fdbroker *broker, const char *path, int flags, ... /* mode_t mode */);
 
