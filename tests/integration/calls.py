@@ -414,9 +414,9 @@ def test_a_tree_to_read():
 def test_a_tree_to_write():
     with tree_setting("allow write-tree @/t") as s:
         s.place.directory("d/t", 0o755, owner=ME)
-        equal(s.tool("tree", "--write", "--chdir", s.path("t"), "--", "sh", "-c", "echo text >f"), (0, b"", ""))
-        with open(s.path("t/f")) as file:
-            equal(file.read(), "text\n")
+        equal(s.tool("tree", "--write", "--chdir", s.path("t"), "--", "cp", "/etc/passwd", "f"), (0, b"", ""))
+        with open(s.path("t/f")) as file, open("/etc/passwd") as wanted:
+            equal(file.read(), wanted.read())
 
 
 main(globals())
