@@ -88,9 +88,13 @@ struct policy_environment {
 	 */
 	int (*read_file)(
 		void *context, const char *path, char **text, size_t *length, const char **reason);
-	/* The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
-	 * and the array. No match is 0 with *count 0. */
-	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count);
+	/*
+	 * The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
+	 * and the array. No match is 0 with *count 0. The directory before the first wildcard is
+	 * checked as that of a file is: -ENOENT where it is not there. *reason as for read_file.
+	 */
+	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count,
+		const char **reason);
 	int (*user_by_name)(void *context, const char *name, struct policy_user *user);
 	int (*group_by_name)(void *context, const char *name, gid_t *gid);
 	/* Calls `each` for every user of the data base; stops and returns what `each` returned if

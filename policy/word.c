@@ -296,3 +296,47 @@ int word_literal(const struct source *source, uint32_t line, const struct word *
 	*length = count;
 	return 0;
 }
+
+size_t word_glob_escape(const char *name, size_t length, char *out)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (strchr("*?[]\\!^-", name[i]))
+			out[used++] = '\\';
+		out[used++] = name[i];
+	}
+	return used;
+}
+
+int word_glob(const struct source *source, uint32_t line, const struct word *word,
+	struct arena *arena, struct policy_diagnostics *diagnostics, char **text, bool *wild)
+{
+	struct reader reader = {source, line, word, diagnostics, 0};
+	char *copy = arena_alloc(arena, 2 * (size_t)word->length + 1), *plain;
+	size_t count = 0, plain_count = 0;
+	int byte;
+
+	*wild = false;
+	plain = arena_alloc(arena, word->length + 1);
+	if (!copy || !plain)
+		return -ENOMEM;
+	while ((byte = read_byte(&reader)) != -ENODATA) {
+		char c = (char)(byte & 255);
+
+		if (byte < 0)
+			return byte;
+		if (byte >= 256 && strchr("{}$%", c))
+			return fail(&reader, reader.at - 1, 1,
+				"for the character itself put a backslash before it",
+				"'%c' has no meaning in the name of a file", c);
+		*wild |= byte >= 256 && strchr("*?[", c);
+		if (byte >= 256)
+			copy[count++] = c;
+		else
+			count += word_glob_escape(&c, 1, copy + count);
+		plain[plain_count++] = c;
+	}
+	*text = *wild ? copy : plain;
+	return 0;
+}

@@ -41,8 +41,10 @@ static int read_file(
 	return 0;
 }
 
-static int no_glob(void *context, const char *pattern, char ***paths, size_t *count)
+static int no_glob(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
 {
+	(void)reason;
 	(void)context;
 	(void)pattern;
 	*paths = NULL;

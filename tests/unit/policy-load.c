@@ -156,6 +156,42 @@ static void test_include(void **state)
 	policy_free(policy);
 }
 
+/* A wildcard in a name that is written otherwise than it is. */
+static void test_include_glob(void **state)
+{
+	static const char *const written[] = {"\"p d\"/*.policy", "p\\ d/*.policy",
+		"p\\x20d/*.policy", "\"p d/*.policy\"", "\"p\"\\ d/[a-c]*.policy",
+		"p?d/*.p\"olic\"y"};
+	struct policy_summary summary;
+	struct policy *policy;
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+		files_reset();
+		add_file("/etc/fdbroker/p d/b.policy", "subject b {\nuser 2\nallow read /b\n}\n");
+		snprintf(text, sizeof(text), "include %s\n", written[i]);
+		policy = load_text(text);
+		policy_summarize(policy, &summary);
+		if (summary.files != 2)
+			fail_msg("%s", text);
+		policy_free(policy);
+	}
+	files_reset();
+	add_file("/etc/fdbroker/d/a*", "");
+	add_file("/etc/fdbroker/d/ab", "");
+	policy = load_text("include ?/a\\*\n");
+	policy_summarize(policy, &summary);
+	assert_int_equal(summary.files, 2);
+	policy_free(policy);
+	assert_string_equal(load_wrong("define x d\ninclude $x/*\n", 0),
+		"2:9: error: '$' has no meaning in the name of a file");
+	assert_string_equal(load_wrong("include {d,e}/*\n", 0),
+		"1:9: error: '{' has no meaning in the name of a file");
+	assert_string_equal(load_wrong("include d/%u*\n", 0),
+		"1:11: error: '%' has no meaning in the name of a file");
+}
+
 static void test_include_errors(void **state)
 {
 	struct policy_diagnostics *diagnostics;
@@ -218,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup(test_missing_file, reset),
 		cmocka_unit_test_setup(test_empty, reset),
 		cmocka_unit_test_setup(test_include, reset),
+		cmocka_unit_test_setup(test_include_glob, reset),
 		cmocka_unit_test_setup(test_include_errors, reset),
 		cmocka_unit_test_setup(test_defines, reset),
 	};

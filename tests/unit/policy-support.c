@@ -80,8 +80,10 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int glob(void *context, const char *pattern, char ***paths, size_t *count)
+static int glob(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
 {
+	(void)reason;
 	(void)context;
 	*paths = calloc(FILES_MAX, sizeof(**paths));
 	*count = 0;
