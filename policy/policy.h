@@ -192,7 +192,8 @@ void policy_caller_free(struct policy_caller *caller);
 /* How many subjects matched; and the name of the i-th, in the order of the files. */
 size_t policy_caller_subjects(const struct policy_caller *caller);
 const char *policy_caller_subject(const struct policy_caller *caller, size_t i);
-/* Whether a message of this connection may come from another uid (`delegate` in any subject). */
+/* Whether a message of this connection may come from another uid (`delegate` in
+ * every subject that matched, and there is one). */
 bool policy_caller_delegates(const struct policy_caller *caller);
 
 /* ---- deciding ---------------------------------------------------------------------------------
@@ -298,7 +299,8 @@ void policy_decide_tree(const struct policy *policy, const struct policy_caller 
  * Decides about moving `from` to `to`, or linking it there (both canonical and mapped). `right` is
  * POLICY_RENAME or POLICY_CREATE (link). The caller must have the right on both names and, so that
  * moving changes nothing about what it may do with the file, on the old name every right that it
- * has on the new one; no deny of any right may match either. For a directory the same goes for all
+ * has on the new one, as for exec and types of files; for a link it must have POLICY_READ on the old
+ * name besides. No deny of any right may match either. For a directory the same goes for all
  * that can lie beneath. decision->directory is that of `to`; where it differs from that of `from`,
  * moving is EXDEV: *from_directory says. Otherwise like policy_decide.
  */

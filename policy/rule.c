@@ -161,6 +161,22 @@ static int add_tree(struct rule_target *target)
 	return status ? status : builder_attach(&compiler->builder, node, &entry, false);
 }
 
+/* `deny all /PATH`: no socket there either, nor beneath it. */
+static int deny_sockets(struct rule_target *target, const struct tree_entry *entry)
+{
+	static const enum tree_root roots[] = {TREE_UNIX, TREE_UNIX_DATAGRAM};
+	struct builder *builder = &target->compiler->builder;
+	uint32_t node;
+	int status = 0;
+
+	for (size_t i = 0; status == 0 && i < sizeof(roots) / sizeof(roots[0]); i++) {
+		status = builder_insert(builder, roots[i], &target->compiler->pattern, &node, NULL);
+		if (status == 0)
+			status = builder_attach(builder, node, entry, true);
+	}
+	return status;
+}
+
 static int add_path(struct rule_target *target, const struct atom *atoms, size_t count)
 {
 	struct compiler *compiler = target->compiler;
@@ -196,7 +212,11 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 		status = add_directory(target, anchor, &entry.directory);
 	if (status == 0 && !rule->deny && rule->written & (POLICY_TREE | POLICY_WRITE_TREE))
 		status = add_tree(target);
-	return status ? status : builder_attach(&compiler->builder, node, &entry, rule->deny);
+	if (status == 0)
+		status = builder_attach(&compiler->builder, node, &entry, rule->deny);
+	if (status == 0 && rule->deny && rule->written == RIGHTS_ALL)
+		status = deny_sockets(target, &entry);
+	return status;
 }
 
 static int add_pattern(void *context, const struct atom *atoms, size_t count)
