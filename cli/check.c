@@ -69,9 +69,16 @@ static void check_expectations(const struct policy *policy, struct policy_diagno
 		const struct policy_expectation *one = &expectations[i];
 		struct policy_decision decision;
 
-		if (policy_ask(policy, &one->identity, one->rights, one->target, &decision) ==
-			-ENOMEM)
+		int status =
+			policy_ask(policy, &one->identity, one->rights, one->target, &decision);
+
+		if (status == -ENOMEM)
 			continue;
+		if (status) {
+			policy_warn(policy, diagnostics, one->file, one->line, NULL,
+				"this expect fails: it cannot be asked");
+			continue;
+		}
 		if ((decision.reason == POLICY_ALLOWED) == one->allow)
 			continue;
 		policy_warn(policy, diagnostics, one->file, one->line, "fdbroker explain says why",

@@ -18,7 +18,7 @@ static bool run_one(const struct policy *policy, const struct policy_expectation
 	struct policy_decision decision;
 	int status = policy_ask(policy, &one->identity, one->rights, one->target, &decision);
 	bool allowed = status == 0 && decision.reason == POLICY_ALLOWED;
-	bool holds = allowed == one->allow;
+	bool holds = status == 0 && allowed == one->allow;
 
 	policy_rights_print(one->rights, rights, sizeof(rights));
 	printf("%s %s:%u: %s %s %s", holds ? "ok  " : "FAIL", one->file, one->line,

@@ -25,6 +25,18 @@ static int compare_nodes(const void *a, const void *b)
 	return x->rule < y->rule ? -1 : x->rule > y->rule;
 }
 
+/* Sorts a list, and takes out what a rule says twice. */
+static void sort_nodes(struct subject_nodes *nodes)
+{
+	size_t kept = 0;
+
+	qsort(nodes->list, nodes->count, sizeof(*nodes->list), compare_nodes);
+	for (size_t i = 0; i < nodes->count; i++)
+		if (kept == 0 || compare_nodes(&nodes->list[i], &nodes->list[kept - 1]) != 0)
+			nodes->list[kept++] = nodes->list[i];
+	nodes->count = kept;
+}
+
 int beneath_index(struct policy *policy)
 {
 	const struct tree *tree = &policy->tree;
@@ -46,8 +58,8 @@ int beneath_index(struct policy *policy)
 				(struct subject_node){entry->subject, node, entry->rule};
 		}
 	}
-	qsort(allows->list, allows->count, sizeof(*allows->list), compare_nodes);
-	qsort(denies->list, denies->count, sizeof(*denies->list), compare_nodes);
+	sort_nodes(allows);
+	sort_nodes(denies);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define GROUPS_MAX 64u
+#define ALONE	   (POLICY_TREE | POLICY_WRITE_TREE | POLICY_CONNECT | POLICY_BIND)
 
 /* One pair of keyword and value of the caller. */
 static int read_identity(struct compiler *compiler, const struct statement *statement,
@@ -155,6 +156,10 @@ int compile_expect(struct compiler *compiler, const struct statement *statement)
 	status = compile_rights(compiler, statement, word, false, &expectation.rights);
 	if (status || failed)
 		return status ? status : failed;
+	/* What could not be asked would be denied, and an `expect deny` of it hold. */
+	if (expectation.rights & ALONE && expectation.rights & (expectation.rights - 1))
+		return compile_error(compiler, statement, word, "write an expect for each",
+			"tree, write-tree, connect and bind are each asked alone");
 	if (identity->group_count) {
 		gid_t *copy = arena_alloc(
 			&compiler->policy->arena, identity->group_count * sizeof(*copy));

@@ -173,6 +173,9 @@ struct policy_identity {
 	const char *via; /* the address that was listened on, as the policy would write it */
 };
 
+/* Different executables that a policy may name: the broker holds each of them open. */
+#define POLICY_EXES_MAX 1024u
+
 /* The distinct paths that `exe` lines name. Lives as long as the policy. */
 const char *const *policy_exes(const struct policy *policy, size_t *count);
 /* Whether any subject narrows by `unit`, so that it is worth finding out. */

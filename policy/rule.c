@@ -243,6 +243,9 @@ static int add_word(struct rule_target *target, uint32_t word, size_t *budget)
 		status =
 			compile_error(compiler, statement, word, "use a wildcard, or several rules",
 				"the rule expands to more than %u patterns", EXPAND_MAX);
+	else if (expand_error(status))
+		status = compile_error(
+			compiler, statement, word, "use a wildcard", "%s", expand_error(status));
 	return status;
 }
 

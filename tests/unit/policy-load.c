@@ -237,6 +237,59 @@ static void test_defines(void **state)
 	policy_free(policy);
 }
 
+/* Each define doubles the one before: 36 lines that would be a terabyte. */
+static void test_define_bomb(void **state)
+{
+	char text[8192], *at = text;
+	struct policy *policy;
+
+	(void)state;
+	at += sprintf(at, "define a0 /xx\n");
+	for (unsigned int i = 1; i < 36; i++)
+		at += sprintf(at, "define a%u $a%u$a%u\n", i, i - 1, i - 1);
+	assert_string_equal(
+		load_wrong(text, 0), "12:12: error: it stands for a path of more than 4095 bytes");
+	/* Many that are bearable, one by one. */
+	files_reset();
+	at = text;
+	at += sprintf(at, "define d {0,1,2,3,4,5,6,7,8,9}\ndefine n /x");
+	for (unsigned int i = 0; i < 2000; i++)
+		*at++ = 'x';
+	at += sprintf(at, "/$d$d$d\n");
+	for (unsigned int i = 0; i < 40; i++)
+		at += sprintf(at, "define e%u $n/x\n", i);
+	assert_string_equal(load_wrong(text, 0),
+		"18:12: error: the patterns of the policy take up more than 32 MiB");
+	files_reset();
+	policy =
+		load_text("define a /xx\ndefine b $a$a\nsubject s {\nuser *\nallow read $b$b\n}\n");
+	assert_true(allowed(policy, 5, POLICY_READ, "/xx/xx/xx/xx"));
+	policy_free(policy);
+}
+
+static void test_many_exes(void **state)
+{
+	size_t size = 200000, count;
+	char *text = malloc(size), *at = text, *last = NULL;
+	struct policy *policy;
+
+	(void)state;
+	at += sprintf(at, "subject s {\nuser *\n");
+	for (unsigned int i = 0; i < 2 * POLICY_EXES_MAX; i++)
+		at += sprintf(at, "exe /bin/x%u\n", i % POLICY_EXES_MAX);
+	last = at;
+	strcpy(at, "}\n");
+	policy = load_text(text);
+	policy_exes(policy, &count);
+	assert_int_equal(count, POLICY_EXES_MAX);
+	policy_free(policy);
+	files_reset();
+	strcpy(last, "exe /bin/y\n}\n");
+	assert_string_equal(
+		load_wrong(text, 0), "2051:5: error: more than 1024 different executables");
+	free(text);
+}
+
 static int reset(void **state)
 {
 	(void)state;
@@ -257,6 +310,8 @@ int main(void)
 		cmocka_unit_test_setup(test_include_glob, reset),
 		cmocka_unit_test_setup(test_include_errors, reset),
 		cmocka_unit_test_setup(test_defines, reset),
+		cmocka_unit_test_setup(test_define_bomb, reset),
+		cmocka_unit_test_setup(test_many_exes, reset),
 	};
 
 	return cmocka_run_group_tests_name("policy-load", tests, NULL, NULL);
