@@ -126,9 +126,11 @@ static void print_privileges(const struct policy *policy)
 	for (size_t i = 0; i < count; i++) {
 		policy_rights_print(
 			directories[i].rights | directories[i].exec_rights, rights, sizeof(rights));
-		printf("  %s: %s%s (%s:%u)\n", directories[i].path, rights,
-			directories[i].exec_rights ? ", exec" : "", directories[i].file,
-			directories[i].line);
+		fputs("  ", stdout);
+		print_escaped(directories[i].path, strlen(directories[i].path));
+		printf(": %s%s (", rights, directories[i].exec_rights ? ", exec" : "");
+		print_escaped(directories[i].file, strlen(directories[i].file));
+		printf(":%u)\n", directories[i].line);
 	}
 }
 

@@ -124,8 +124,12 @@ uint32_t beneath_denied(const struct judge *judge, const struct policy_scratch *
 		found = beneath_between(denies, judge->caller, home, tree->nodes[home].end);
 		rule = found < rule ? found : rule;
 	}
-	for (size_t i = 0; i < judge->caller->deny_count; i++)
-		rule = judge->caller->denies[i] < rule ? judge->caller->denies[i] : rule;
+	for (size_t i = 0; i < judge->caller->deny_count; i++) {
+		found = judge->caller->denies[i];
+		/* One that speaks of addresses alone says nothing of files. */
+		if (judge->policy->rules[found].rights & POLICY_PATH_RIGHTS && found < rule)
+			rule = found;
+	}
 	return rule;
 }
 

@@ -96,6 +96,7 @@ struct policy_environment {
 	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count,
 		const char **reason);
 	int (*user_by_name)(void *context, const char *name, struct policy_user *user);
+	int (*user_by_uid)(void *context, uid_t uid, struct policy_user *user);
 	int (*group_by_name)(void *context, const char *name, gid_t *gid);
 	/* Calls `each` for every user of the data base; stops and returns what `each` returned if
 	 * that is not 0. Used only where a policy has %u or %h. */
@@ -485,8 +486,8 @@ void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnos
 	const char *file, unsigned int line, const char *hint, const char *message);
 
 /*
- * The capabilities (capabilities(7)) that whoever serves these rights needs: writes their names,
- * static, and returns how many.
+ * The capabilities (capabilities(7)) that whoever serves these rights needs, and takes: writes their
+ * names ("CAP_CHOWN"), static, and returns how many. What this version does not serve needs none.
  */
 #define POLICY_CAPABILITIES_MAX 8
 size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIES_MAX]);

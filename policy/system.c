@@ -389,6 +389,18 @@ static int system_user_by_name(void *context, const char *name, struct policy_us
 	return 0;
 }
 
+static int system_user_by_uid(void *context, uid_t uid, struct policy_user *user)
+{
+	struct passwd entry, *found = NULL;
+	int error = getpwuid_r(uid, &entry, user_buffer, sizeof(user_buffer), &found);
+
+	(void)context;
+	if (!found)
+		return lookup_error(error);
+	*user = (struct policy_user){entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir};
+	return 0;
+}
+
 static int system_group_by_name(void *context, const char *name, gid_t *gid)
 {
 	struct group entry, *found = NULL;
@@ -444,6 +456,7 @@ void policy_system_environment(struct policy_environment *environment)
 		.read_file = system_read_file,
 		.glob = system_glob,
 		.user_by_name = system_user_by_name,
+		.user_by_uid = system_user_by_uid,
 		.group_by_name = system_group_by_name,
 		.each_user = system_each_user,
 		.overflow_uid = read_id("/proc/sys/kernel/overflowuid"),

@@ -154,11 +154,17 @@ def test_check_warns_of_a_link():
 
 def test_check_privileges():
     status, out, err = run("check", "--privileges", "--policy", "POLICY", policy=POLICY)
-    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER\n" in out, out)
+    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE\n" in out, out)
     check("  /run/app: read,stat (P:4)\n" in out, out)
     status, out, err = run("check", "--privileges", "--policy", "POLICY",
                            policy="subject s {\n\tuser 5\n\tallow read /x\n}\n")
     check("capabilities: CAP_DAC_READ_SEARCH\n" in out, out)
+    for rights, capabilities in (("read,create", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN"),
+                                 ("mkdir,delete", "none"), ("write", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE"),
+                                 ("stat", "CAP_DAC_READ_SEARCH")):
+        status, out, err = run("check", "--privileges", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\tallow {rights} /x\n}}\n")
+        check(f"capabilities: {capabilities}\n" in out, rights, out)
 
 
 def test_test():
@@ -259,6 +265,38 @@ def test_fmt():
     equal(run.after, PRETTY)
     # What is laid out stays as it is.
     equal(run("fmt", "--check", "POLICY", policy=PRETTY), (0, "", ""))
+
+
+def test_fmt_replaces_the_file():
+    with tempfile.TemporaryDirectory() as place:
+        path = os.path.join(place, "real")
+        with open(path, "w") as stream:
+            stream.write(UGLY)
+        os.chmod(path, 0o640)
+        os.symlink("real", os.path.join(place, "link"))
+        before = os.stat(path).st_ino
+        with open(path) as old:
+            equal(subprocess.run([TOOL, "fmt", os.path.join(place, "link")]).returncode, 0)
+            equal(old.read(), UGLY, "whoever had it open sees it change")
+        with open(path) as stream:
+            equal(stream.read(), PRETTY)
+        check(os.path.islink(os.path.join(place, "link")))
+        equal(os.stat(path).st_mode & 0o7777, 0o640)
+        check(os.stat(path).st_ino != before)
+        equal(sorted(os.listdir(place)), ["link", "real"])
+
+
+def test_nothing_raw_is_printed():
+    policy = ("subject s {\n\tuser 5\n\tallow read /a\\x1b\\[1m\\x0a/b\n}\n"
+              "expect allow user 5 read /a\\x1b\\[1m\\x0a/b\n")
+    for arguments in (("test", "--policy", "POLICY"), ("check", "--privileges", "--policy", "POLICY"),
+                      ("explain", "--policy", "POLICY", "--user", "5", "read", "/a\x1b[1m\n/b"),
+                      ("explain", "--policy", "POLICY", "--user", "5", "read", "/a\x1b[1m\n/c"),
+                      ("explain", "--policy", "POLICY", "--subject", "s")):
+        status, out, err = run(*arguments, policy=policy, name="p\x1b[1m")
+        for text in (out, err):
+            check(not [c for c in text if (c < " " and c not in "\n\t") or c == "\x7f"], arguments, text)
+        check("/a\\x1b" in out, arguments, out, err)
 
 
 def test_fmt_leaves_a_broken_file_alone():

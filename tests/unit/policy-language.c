@@ -259,6 +259,51 @@ static void test_tree_conflicts(void **state)
 	policy_free(policy);
 }
 
+/* Who lacks a value is denied by what uses it, everywhere; but a deny of addresses is none of files. */
+static void test_lacking_value(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser *\nallow tree /t\nallow rename /r/**\n"
+					  "allow connect unix:/x\ndeny connect unix:/run/%u\n}\n");
+	struct policy_identity identity = {.uid = 4242, .gid = 4242};
+	struct policy_decision decision;
+	struct policy_caller *caller;
+	struct policy_scratch *scratch;
+	uint32_t from;
+
+	(void)state;
+	assert_int_equal(ask(policy, 4242, POLICY_TREE, "/t"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 4242, POLICY_CONNECT, "unix:/x"), POLICY_DENY_RULE);
+	assert_int_equal(policy_caller_new(policy, &identity, &caller), 0);
+	assert_int_equal(policy_scratch_new(policy, &scratch), 0);
+	policy_decide_move(policy, caller, scratch, POLICY_RENAME, true, "/r/a", 4, "/r/b", 4,
+		&decision, &from);
+	assert_int_equal(decision.reason, POLICY_ALLOWED);
+	policy_scratch_free(scratch);
+	policy_caller_free(caller);
+	policy_free(policy);
+	files_reset();
+	policy = load_text("subject s {\nuser *\nallow tree /t\ndeny read /run/%u\n}\n");
+	assert_int_equal(ask(policy, 4242, POLICY_TREE, "/t"), POLICY_DENY_RULE);
+	policy_free(policy);
+}
+
+/* A deny above a tree, of the tree's own subject, whose path is known only with its variable. */
+static void test_tree_beneath_deny(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser *\nallow tree /srv/%U\n}\n"
+					  "subject t {\nuser alice\ndeny watch /srv\n}\n"
+					  "subject u {\nuser *\nallow tree /i idmap 0 5 1\n}\n"
+					  "subject v {\nuser bob\nallow tree /i idmap 0 6 1\n}\n");
+
+	(void)state;
+	assert_int_equal(ask(policy, 1003, POLICY_TREE, "/srv/1003"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 1002, POLICY_TREE, "/srv/1002"), POLICY_DENY_RULE);
+	/* Ids that differ in where they go alone. */
+	assert_int_equal(ask(policy, 1002, POLICY_TREE, "/i"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 1003, POLICY_TREE, "/i"), POLICY_OWNERS_DIFFER);
+	policy_free(policy);
+}
+
 static enum policy_reason move_by(const struct policy *policy, uint32_t right, bool is_directory,
 	const char *from, const char *to, uint32_t *missing)
 {
@@ -408,6 +453,14 @@ static void test_expects(void **state)
 	assert_int_equal(decision.reason, POLICY_ALLOWED);
 	assert_int_equal(list[2].identity.gid, (gid_t)-1);
 	policy_free(policy);
+	/* A number is the user whose it is, as `fdbroker explain` has it. */
+	files_reset();
+	policy = load_text("expect deny user 1002 read /x\n");
+	assert_int_equal(policy_expectations(policy, &count)->identity.gid, 1002);
+	policy_free(policy);
+	files_reset();
+	assert_string_equal(load_wrong("expect deny user 4444 read /x\n", 0),
+		"1:18: error: cannot look up the uid 4444: Input/output error");
 }
 
 /* What is explained is what is decided, whatever is asked. */
@@ -458,6 +511,8 @@ int main(void)
 		cmocka_unit_test_setup(test_sockets, reset),
 		cmocka_unit_test_setup(test_trees, reset),
 		cmocka_unit_test_setup(test_tree_conflicts, reset),
+		cmocka_unit_test_setup(test_lacking_value, reset),
+		cmocka_unit_test_setup(test_tree_beneath_deny, reset),
 		cmocka_unit_test_setup(test_moves, reset),
 		cmocka_unit_test_setup(test_moves_gain_nothing, reset),
 		cmocka_unit_test_setup(test_limits, reset),
