@@ -18,6 +18,7 @@ int policy_file_load(
 	int status;
 
 	policy_system_environment(&environment);
+	environment.keep_prefixes = true;
 	*diagnostics = policy_diagnostics_new();
 	status = *diagnostics ? policy_load(path, &environment, *diagnostics, policy) : -ENOMEM;
 	if (status == -ENOMEM) {

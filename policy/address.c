@@ -358,6 +358,8 @@ static int add_unix(struct rule_target *target, const struct scheme *scheme,
 		return fail(target, "name each socket, in braces or by several rules",
 			"an allowed socket cannot have a wildcard");
 	target->rule->variables |= (uint8_t)pattern->variables;
+	if (!abstract && rule_keep_prefix(target, true))
+		return -ENOMEM;
 	if (!target->rule->deny) {
 		if (!pattern_print(pattern, name, sizeof(name)))
 			return fail(target, NULL, "the name of a UNIX socket is too long");

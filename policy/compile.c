@@ -262,6 +262,7 @@ void policy_free(struct policy *policy)
 	free(policy->trees);
 	free(policy->sockets);
 	free(policy->expectations);
+	free(policy->prefixes);
 	free(policy->allow_nodes.list);
 	free(policy->deny_nodes.list);
 	tree_free(&policy->tree);

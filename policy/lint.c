@@ -313,3 +313,15 @@ void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnos
 	report_warning(diagnostics, &place, hint, "%s", message);
 	report_sort(diagnostics);
 }
+
+void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix, const char *hint, const char *message)
+{
+	struct place place = {policy->sources[0], prefix->line, prefix->column, prefix->length};
+
+	for (size_t i = 0; i < policy->source_count; i++)
+		if (policy->sources[i]->path == prefix->file)
+			place.source = policy->sources[i];
+	report_warning(diagnostics, &place, hint, "%s", message);
+	report_sort(diagnostics);
+}

@@ -103,6 +103,9 @@ struct policy_environment {
 	int (*each_user)(void *context, int (*each)(void *argument, const struct policy_user *user),
 		void *argument);
 
+	/* Whether policy_prefixes is wanted, which costs memory for each pattern. */
+	bool keep_prefixes;
+
 	/* The kernel's ids for "unmapped" (/proc/sys/kernel/overflowuid): they match nothing, ever.
 	 */
 	uid_t overflow_uid;
@@ -480,6 +483,34 @@ int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnost
 
 /* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
+
+/*
+ * The literal beginning of each pattern of a rule, deny or allow, that names a file or a UNIX socket:
+ * the components before the first wildcard or variable, or all of them. Kept where the environment
+ * says so; in the order of the files.
+ */
+struct policy_prefix {
+	const char *path;
+	bool whole; /* there is nothing but the beginning */
+	bool socket;
+	bool deny;
+	uint32_t rights; /* as written */
+	const char *file;
+	unsigned int line, column, length; /* of the word */
+};
+
+const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count);
+
+/* Adds a warning about such a word. */
+void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix, const char *hint, const char *message);
+
+/*
+ * The `map` by which nothing that is asked for can come to lie at or beneath a path, or false: what
+ * is asked for there is decided elsewhere.
+ */
+bool policy_map_hides(
+	const struct policy *policy, const char *path, const char **from, const char **to);
 
 /* Adds a warning about a line of the policy. */
 void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnostics,

@@ -72,29 +72,17 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 /* ---- patterns ---------------------------------------------------------------------------------
  */
 
-/* The directory of a node, added to the table where it is new. */
-static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+/* The first `depth` components of a pattern, which are literal. NULL where memory is short. */
+static char *pattern_directory(const struct pattern *pattern, size_t depth, struct arena *arena)
 {
-	struct policy *policy = target->compiler->policy;
-	const struct pattern *pattern = &target->compiler->pattern;
-	uint32_t *note = builder_note(&target->compiler->builder, anchor);
-	size_t depth = pattern_anchor(pattern), length = 0, capacity;
+	size_t length = 0;
 	char *path, *end;
 
-	if (*note) {
-		*number = *note - 1;
-		return 0;
-	}
 	for (size_t i = 0; i < depth; i++)
 		length += 1 + pattern->components[i].length;
-	path = end = arena_alloc(&policy->arena, length + 2);
-	capacity = policy->directory_capacity;
-	if (!path ||
-		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
-			sizeof(*policy->directory_lengths)) ||
-		!array_reserve(&policy->directories, &policy->directory_capacity,
-			policy->directory_count + 1, sizeof(*policy->directories)))
-		return -ENOMEM;
+	path = end = arena_alloc(arena, length + 2);
+	if (!path)
+		return NULL;
 	for (size_t i = 0; i < depth; i++) {
 		*end++ = '/';
 		memcpy(end, pattern->bytes + pattern->components[i].offset,
@@ -103,8 +91,32 @@ static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t 
 	}
 	if (depth == 0)
 		*path = '/';
+	return path;
+}
+
+/* The directory of a node, added to the table where it is new. */
+static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+{
+	struct policy *policy = target->compiler->policy;
+	const struct pattern *pattern = &target->compiler->pattern;
+	uint32_t *note = builder_note(&target->compiler->builder, anchor);
+	size_t capacity;
+	char *path;
+
+	if (*note) {
+		*number = *note - 1;
+		return 0;
+	}
+	path = pattern_directory(pattern, pattern_anchor(pattern), &policy->arena);
+	capacity = policy->directory_capacity;
+	if (!path ||
+		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
+			sizeof(*policy->directory_lengths)) ||
+		!array_reserve(&policy->directories, &policy->directory_capacity,
+			policy->directory_count + 1, sizeof(*policy->directories)))
+		return -ENOMEM;
 	*number = (uint32_t)policy->directory_count;
-	policy->directory_lengths[*number] = (uint16_t)length;
+	policy->directory_lengths[*number] = (uint16_t)(path[1] ? strlen(path) : 0);
 	policy->directories[*number] = (struct policy_directory){
 		.path = path, .file = target->rule->place.file, .line = target->rule->place.line};
 	policy->directory_count++;
@@ -161,6 +173,40 @@ static int add_tree(struct rule_target *target)
 	return status ? status : builder_attach(&compiler->builder, node, &entry, false);
 }
 
+int rule_keep_prefix(struct rule_target *target, bool socket)
+{
+	struct policy *policy = target->compiler->policy;
+	const struct pattern *pattern = &target->compiler->pattern;
+	struct policy_prefix prefix = {.socket = socket,
+		.deny = target->rule->deny,
+		.rights = target->rule->written,
+		.file = target->rule->place.file,
+		.line = target->place.line,
+		.column = target->place.column,
+		.length = target->place.length};
+	size_t depth = 0;
+	char *path;
+
+	if (!target->compiler->environment->keep_prefixes)
+		return 0;
+	while (depth < pattern->count && pattern->components[depth].kind == COMPONENT_LITERAL)
+		depth++;
+	prefix.whole = depth == pattern->count;
+	path = pattern_directory(pattern, depth, &policy->arena);
+	prefix.path = path;
+	if (!path || !array_reserve(&policy->prefixes, &policy->prefix_capacity,
+			     policy->prefix_count + 1, sizeof(prefix)))
+		return -ENOMEM;
+	policy->prefixes[policy->prefix_count++] = prefix;
+	return 0;
+}
+
+const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count)
+{
+	*count = policy->prefix_count;
+	return policy->prefixes;
+}
+
 /* `deny all /PATH`: no socket there either, nor beneath it. */
 static int deny_sockets(struct rule_target *target, const struct tree_entry *entry)
 {
@@ -207,6 +253,8 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 		return -EINVAL;
 	}
 	rule->variables |= (uint8_t)compiler->pattern.variables;
+	if (rule_keep_prefix(target, false))
+		return -ENOMEM;
 	status = builder_insert(&compiler->builder, TREE_FILES, &compiler->pattern, &node, &anchor);
 	if (status == 0 && !rule->deny)
 		status = add_directory(target, anchor, &entry.directory);

@@ -149,7 +149,38 @@ def test_check_warns_of_a_link():
                                policy=f"subject s {{\n\tuser 5\n\tallow read {real}/link/x\n}}\n")
         equal(status, 1)
         check(f"'{real}/link' is a symbolic link: this never matches" in err, err)
-        check(f"hint: write {real}/there" in err, err)
+        check(f"hint: write {real}/there/x\n" in err, err)
+        check("P:3:13: " in err, err)
+        with open(f"{real}/file", "w"):
+            pass
+        os.symlink("file", f"{real}/last")
+        for rule, said in ((f"deny all {real}/link/x", "this never matches"),
+                           (f"deny read {real}/link/**", "this never matches"),
+                           (f"deny read {real}/last", "what it leads to is not meant by this"),
+                           (f"allow connect unix:{real}/link/s", "this never matches"),
+                           (f"allow readlink,delete {real}/last", None),
+                           (f"deny read {real}/l*", None)):
+            status, out, err = run("check", "--policy", "POLICY",
+                                   policy=f"subject s {{\n\tuser 5\n\tallow read /q\n\t{rule}\n}}\n")
+            err = "".join(l for l in err.splitlines(True) if "by this version" not in l)
+            equal("symbolic link" in err, said is not None, rule, err)
+            check(said is None or f"is a symbolic link: {said}" in err, rule, err)
+            check(said is None or f"P:4:{rule.rindex(' ') + 3}: " in err, rule, err)
+
+
+def test_check_warns_of_what_is_mapped_away():
+    rows = (("map /var/run /run", "deny all /var/run/x", "/run/x"),
+            ("map /var/run /run", "deny all /var/run", "/run"),
+            ("map /var/run /run", "allow read /var/run/*", "/run"),
+            ("map /var/run /run", "allow read /var/*", None),
+            ("map /a /a/b", "allow read /a/b/x", None),
+            ("map /a /b\nmap /c /a/d", "allow read /a/d/x", None),
+            ("map /a /b\nmap /c /a/d", "allow read /a/e/x", "/b/e/x"))
+    for maps, rule, hint in rows:
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"{maps}\nsubject s {{\n\tuser 5\n\tallow read /q\n\t{rule}\n}}\n")
+        equal("this never matches" in err, hint is not None, rule, err)
+        check(hint is None or f"hint: write {hint}\n" in err, rule, err)
 
 
 def test_check_privileges():
