@@ -130,6 +130,9 @@ static int name_or_number(struct compiler *compiler, const struct statement *sta
 	uint64_t number;
 	int status = 0;
 
+	if (strchr(name, ','))
+		return compile_error(compiler, statement, word, "values are separated by blanks",
+			"'%s' is no %s", name, group ? "group" : "user");
 	if (compile_number(name, strlen(name), ID_MAX, &number))
 		*id = (uint32_t)number;
 	else if (strspn(name, "0123456789") == strlen(name))

@@ -51,7 +51,9 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 		return compile_error(
 			&loader->compiler, from, 1, NULL, "cannot read '%s': it %s", path, reason);
 	if (status) {
-		report_file(loader->compiler.diagnostics, path, NULL, "%s", reason);
+		report_file(loader->compiler.diagnostics, path,
+			status == -ENOENT ? "create it, or name another with --policy" : NULL, "%s",
+			reason);
 		return -EINVAL;
 	}
 	*source = source_new(path, text, length, (unsigned int)policy->source_count);
@@ -66,12 +68,31 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 	return 0;
 }
 
-static int include_file(struct loader *loader, const struct statement *statement, const char *path)
+/* Takes out what does not change a name: "." and empty components. */
+static void normalize(char *path)
+{
+	char *out = path;
+
+	for (const char *at = path; *at;) {
+		if (at[0] == '/' && at[1] == '/') {
+			at++;
+		} else if (at[0] == '.' && at[1] == '/' && (at == path || at[-1] == '/')) {
+			at += 2;
+			at += strspn(at, "/");
+		} else {
+			*out++ = *at++;
+		}
+	}
+	*out = '\0';
+}
+
+static int include_file(struct loader *loader, const struct statement *statement, char *path)
 {
 	struct policy *policy = loader->compiler.policy;
 	struct source *source;
 	int status;
 
+	normalize(path);
 	for (size_t i = 0; i < policy->source_count; i++)
 		if (strcmp(policy->sources[i]->path, path) == 0)
 			return compile_error(&loader->compiler, statement, 1,

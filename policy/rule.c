@@ -14,16 +14,20 @@
 /* ---- rights -----------------------------------------------------------------------------------
  */
 
-static int unknown_right(
-	struct compiler *compiler, const struct place *place, const char *name, size_t length)
+static int unknown_right(struct compiler *compiler, const struct place *place, const char *name,
+	size_t length, bool last)
 {
 	struct suggest suggest;
-	char hint[SUGGEST_BUFFER];
+	char hint[SUGGEST_BUFFER], lower[64];
 
-	suggest_init(&suggest, name, length);
+	for (size_t i = 0; i < length && i < sizeof(lower); i++)
+		lower[i] = (char)tolower((unsigned char)name[i]);
+	suggest_init(&suggest, lower, length < sizeof(lower) ? length : sizeof(lower));
 	rights_suggest(&suggest);
 	suggest_try(&suggest, "all");
-	report_error(compiler->diagnostics, place, suggest_hint(&suggest, hint),
+	report_error(compiler->diagnostics, place,
+		last && !length ? "there is no blank behind a comma: read,write"
+				: suggest_hint(&suggest, hint),
 		length ? "unknown right '%.*s'" : "a right is missing%.*s", (int)length, name);
 	return -EINVAL;
 }
@@ -54,7 +58,7 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 			}
 			right = RIGHTS_ALL;
 		} else if (!right) {
-			status = unknown_right(compiler, &place, name, length);
+			status = unknown_right(compiler, &place, name, length, at == names->length);
 		} else if (*rights & right) {
 			report_error(compiler->diagnostics, &place, NULL,
 				"the right '%.*s' is there twice", (int)length, name);
@@ -336,6 +340,9 @@ int compile_rule(struct compiler *compiler, const struct statement *statement)
 		    &policy->rules, &policy->rule_capacity, policy->rule_count + 1, sizeof(rule)))
 		return -ENOMEM;
 	failed = compile_rights(compiler, statement, 1, rule.deny, &rule.written);
+	/* What follows a comma and a blank are rights, and would be taken for options. */
+	if (statement->words[1].text[statement->words[1].length - 1] == ',')
+		return failed;
 	rule.rights = rule.deny ? rule.written : rights_implied(rule.written);
 	status = compile_modifiers(compiler, statement, modifiers, &rule);
 	if (status)

@@ -132,6 +132,10 @@ static int read_class(struct reader *reader, struct atoms *atoms, size_t begin)
 			strchr(":.=", reader->word->text[reader->at]))
 			return fail(reader, at, 2, "write out the range, as in [a-z]",
 				"named character classes are not known here");
+		if (byte == 256 + '%' || byte == 256 + '$')
+			return fail(reader, reader->at - 1, 1,
+				"for the character itself put a backslash before it",
+				"'%c' has no meaning within brackets", byte & 255);
 		/* A '-' at either end is itself. */
 		if (byte == 256 + '-' && !first && reader->at < reader->word->length &&
 			reader->word->text[reader->at] != ']')
@@ -165,8 +169,10 @@ static int read_define(
 		suggest_init(&suggest, name, length);
 		define_suggest(defines, &suggest);
 		return fail(reader, begin, length + 1,
-			suggest.best ? suggest_hint(&suggest, hint)
-				     : "a define stands before its first use",
+			length == 4 && memcmp(name, "HOME", 4) == 0   ? "write %h"
+			: length == 4 && memcmp(name, "USER", 4) == 0 ? "write %u"
+			: suggest.best				      ? suggest_hint(&suggest, hint)
+				       : "a define stands before its first use",
 			"unknown variable '$%.*s'", (int)length, name);
 	}
 	reader->at += length;

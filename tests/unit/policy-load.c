@@ -109,6 +109,7 @@ static void test_missing_file(void **state)
 	assert_string_equal(one->file, TEST_FILE);
 	assert_int_equal(one->line, 0);
 	assert_string_equal(one->message, "does not exist");
+	assert_string_equal(one->hint, "create it, or name another with --policy");
 	assert_null(policy_diagnostics_get(diagnostics, 1));
 	policy_diagnostics_free(diagnostics);
 }
