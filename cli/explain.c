@@ -196,15 +196,19 @@ static void print_subjects(const struct policy *policy, const struct policy_iden
 	policy_caller_free(caller);
 }
 
-static void print_values(const struct policy *policy, const struct policy_identity *identity)
+static void print_values(const struct policy *policy, const struct policy_identity *identity,
+	const struct policy_rule_info *rule)
 {
-	static const char *const variables[] = {"%u", "%U", "%h"};
+	const char *variables[] = {rule->uses_user ? "%u" : NULL, rule->uses_uid ? "%U" : NULL,
+		rule->uses_home ? "%h" : NULL};
 	char value[POLICY_PATH_BUFFER];
 	struct policy_caller *caller;
 
 	if (policy_caller_new(policy, identity, &caller))
 		return;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		if (!variables[i])
+			continue;
 		if (policy_caller_expand(caller, variables[i], value) < 0)
 			printf("  %s has no value for this caller\n", variables[i]);
 		else {
@@ -244,8 +248,7 @@ static int explain(const struct policy *policy, const struct question *question,
 		policy_reason_text(explanation.decision.reason));
 	if (policy_rule_find(policy, explanation.decision.rule, &rule)) {
 		print_rule("rule: ", &rule);
-		if (rule.variables)
-			print_values(policy, &question->identity);
+		print_values(policy, &question->identity, &rule);
 	}
 	if (explanation.map.file) {
 		fputs("map: ", stdout);

@@ -427,8 +427,8 @@ struct policy_rule_info {
 	struct policy_rule_place place;
 	unsigned int column;
 	bool deny;
-	uint32_t rights; /* as written; for `deny all` every bit */
-	bool variables;
+	uint32_t rights;		     /* as written; for `deny all` every bit */
+	bool uses_user, uses_uid, uses_home; /* %u, %U, %h */
 	const char *text; /* its line without the blanks around it, not NUL-terminated */
 	size_t length;
 };

@@ -218,6 +218,7 @@ def test_explain_allow():
     check("map: P:1: decided as /run/app/x.log\n" in out, out)
     check("subjects: readers\n" in out, out)
     check("%U is 1001" in out, out)
+    check("%u" not in out and "%h" not in out, out)
 
 
 def test_explain_deny():
@@ -240,6 +241,9 @@ def test_explain_near():
         status, out, err = explain(*arguments)
         equal(status, 1, arguments)
         check(f"nearest: {near}\n" in out, arguments, out)
+    status, out, err = run("explain", "--policy", "POLICY", "--user", "5", "read", "/a/b/c",
+                           policy="subject s {\n\tuser 5\n\tallow write /a/b/d\n\tallow read /a/b/e\n}\n")
+    check("nearest: line 4 has the right, but its pattern leaves the path behind /a/b\n" in out, out)
     status, out, err = explain("--user", "1001", "read", "/elsewhere")
     check("nearest" not in out, out)
 

@@ -238,6 +238,31 @@ static void test_defines(void **state)
 	policy_free(policy);
 }
 
+static void test_include_depth(void **state)
+{
+	struct policy *policy;
+	char path[64], text[64];
+
+	(void)state;
+	for (unsigned int last = 16; last <= 17; last++) {
+		files_reset();
+		for (unsigned int i = 1; i <= last; i++) {
+			snprintf(path, sizeof(path), "/etc/fdbroker/f%u", i);
+			snprintf(text, sizeof(text), "include f%u\n", i + 1);
+			if (i == last)
+				text[0] = '\0';
+			add_file(path, text);
+		}
+		if (last == 16) {
+			policy = load_text("include f1\n");
+			policy_free(policy);
+		} else {
+			assert_string_equal(load_wrong("include f1\n", 0),
+				"1:9: error: files include one another more than 16 deep");
+		}
+	}
+}
+
 /* Each define doubles the one before: 36 lines that would be a terabyte. */
 static void test_define_bomb(void **state)
 {
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup(test_include_glob, reset),
 		cmocka_unit_test_setup(test_include_errors, reset),
 		cmocka_unit_test_setup(test_defines, reset),
+		cmocka_unit_test_setup(test_include_depth, reset),
 		cmocka_unit_test_setup(test_define_bomb, reset),
 		cmocka_unit_test_setup(test_many_exes, reset),
 	};

@@ -155,6 +155,13 @@ static void test_owners(void **state)
 	write_file("dir/file", 0600);
 	assert_int_equal(chown("dir", 5001, 5001), 0);
 	expect_reason("dir/file", "/dir owned by uid 5001");
+	/* A sticky directory helps only where it is root's. */
+	assert_int_equal(mkdir("sticky", 0755), 0);
+	write_file("sticky/file", 0600);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chown("sticky", 5001, 5001), 0);
+	assert_int_equal(chmod("sticky", 01777), 0);
+	expect_reason("sticky/file", "/sticky owned by uid 5001");
 	write_file("file", 0600);
 	assert_int_equal(symlink("file", "link"), 0);
 	assert_int_equal(lchown("link", 5001, 5001), 0);
