@@ -124,13 +124,15 @@ int confine_unprivileged(void)
 
 uint64_t confine_capabilities(uint32_t rights)
 {
+	const char *names[POLICY_CAPABILITIES_MAX];
+	size_t count = policy_capabilities(rights, names);
 	uint64_t capabilities = 0;
 
-	if (rights & POLICY_PATH_RIGHTS)
-		capabilities |= 1ull << CAP_DAC_READ_SEARCH;
-	if (rights & POLICY_WRITING_RIGHTS)
-		capabilities |= 1ull << CAP_DAC_OVERRIDE;
-	if (rights & (POLICY_CREATE | POLICY_MKDIR))
-		capabilities |= 1ull << CAP_CHOWN;
+	for (size_t i = 0; i < count; i++) {
+		cap_value_t value;
+
+		if (cap_from_name(names[i], &value) == 0)
+			capabilities |= 1ull << value;
+	}
 	return capabilities;
 }

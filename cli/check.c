@@ -38,25 +38,82 @@ static size_t link_within(const char *path)
 	return 0;
 }
 
-static void check_links(const struct policy *policy, struct policy_diagnostics *diagnostics)
+/* Rights that are about a link itself where it comes last: there it is no mistake. */
+#define LINK_RIGHTS                                                                      \
+	(POLICY_READLINK | POLICY_DELETE | POLICY_RENAME | POLICY_CREATE | POLICY_STAT | \
+		POLICY_MKDIR)
+
+/* Where the links on the way lead to, and what stands behind them; NULL where that is unknown. */
+static char *link_hint(const char *path, size_t at)
+{
+	char prefix[PATH_MAX], *real, *hint = NULL;
+
+	memcpy(prefix, path, at);
+	prefix[at] = '\0';
+	real = realpath(prefix, NULL);
+	if (real && asprintf(&hint, "write %s%s", real[1] || !path[at] ? real : "", path + at) < 0)
+		hint = NULL;
+	free(real);
+	return hint;
+}
+
+static void check_link(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix)
+{
+	size_t at = link_within(prefix->path);
+	bool last = at && prefix->whole && !prefix->path[at];
+	char *message = NULL, *hint;
+
+	if (!at || (last && !(prefix->rights & ~(uint32_t)LINK_RIGHTS)))
+		return;
+	if (asprintf(&message, "'%.*s' is a symbolic link: %s", (int)at, prefix->path,
+		    last ? "what it leads to is not meant by this" : "this never matches") < 0)
+		return;
+	hint = link_hint(prefix->path, at);
+	policy_warn_prefix(policy, diagnostics, prefix, hint, message);
+	free(hint);
+	free(message);
+}
+
+static void check_map(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix)
+{
+	const char *from, *to;
+	char *message = NULL, *hint = NULL;
+
+	/* Addresses are not mapped. */
+	if (prefix->socket || !policy_map_hides(policy, prefix->path, &from, &to))
+		return;
+	if (asprintf(&message,
+		    "what is asked for beneath '%s' is decided beneath '%s': this never matches",
+		    from, to) < 0)
+		message = NULL;
+	if (asprintf(&hint, "write %s%s", to[1] ? to : "",
+		    from[1] ? prefix->path + strlen(from) : prefix->path) < 0)
+		hint = NULL;
+	if (message)
+		policy_warn_prefix(policy, diagnostics, prefix, hint, message);
+	free(message);
+	free(hint);
+}
+
+/* A word with braces has several beginnings, and is told of once for each finding. */
+static bool same_word(const struct policy_prefix *a, const struct policy_prefix *b)
+{
+	return a->file == b->file && a->line == b->line && a->column == b->column &&
+	       strcmp(a->path, b->path) == 0;
+}
+
+static void check_prefixes(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
 	size_t count;
-	const struct policy_directory *directories = policy_directories(policy, &count);
+	const struct policy_prefix *prefixes = policy_prefixes(policy, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		size_t at = link_within(directories[i].path);
-		char message[2 * PATH_MAX], hint[PATH_MAX + 64], *real;
-
-		if (!at)
+		if (i && same_word(&prefixes[i], &prefixes[i - 1]))
 			continue;
-		snprintf(message, sizeof(message), "'%.*s' is a symbolic link: this never matches",
-			(int)at, directories[i].path);
-		real = realpath(directories[i].path, NULL);
-		if (real)
-			snprintf(hint, sizeof(hint), "write %s", real);
-		policy_warn(policy, diagnostics, directories[i].file, directories[i].line,
-			real ? hint : NULL, message);
-		free(real);
+		check_link(policy, diagnostics, &prefixes[i]);
+		check_map(policy, diagnostics, &prefixes[i]);
 	}
 }
 
@@ -69,9 +126,16 @@ static void check_expectations(const struct policy *policy, struct policy_diagno
 		const struct policy_expectation *one = &expectations[i];
 		struct policy_decision decision;
 
-		if (policy_ask(policy, &one->identity, one->rights, one->target, &decision) ==
-			-ENOMEM)
+		int status =
+			policy_ask(policy, &one->identity, one->rights, one->target, &decision);
+
+		if (status == -ENOMEM)
 			continue;
+		if (status) {
+			policy_warn(policy, diagnostics, one->file, one->line, NULL,
+				"this expect fails: it cannot be asked");
+			continue;
+		}
 		if ((decision.reason == POLICY_ALLOWED) == one->allow)
 			continue;
 		policy_warn(policy, diagnostics, one->file, one->line, "fdbroker explain says why",
@@ -119,9 +183,11 @@ static void print_privileges(const struct policy *policy)
 	for (size_t i = 0; i < count; i++) {
 		policy_rights_print(
 			directories[i].rights | directories[i].exec_rights, rights, sizeof(rights));
-		printf("  %s: %s%s (%s:%u)\n", directories[i].path, rights,
-			directories[i].exec_rights ? ", exec" : "", directories[i].file,
-			directories[i].line);
+		fputs("  ", stdout);
+		print_escaped(directories[i].path, strlen(directories[i].path));
+		printf(": %s%s (", rights, directories[i].exec_rights ? ", exec" : "");
+		print_escaped(directories[i].file, strlen(directories[i].file));
+		printf(":%u)\n", directories[i].line);
 	}
 }
 
@@ -154,7 +220,7 @@ int command_check(const struct command *self, int argc, char **argv)
 		if (policy_lint(policy, diagnostics))
 			fputs("fdbroker: out of memory\n", stderr);
 		policy_unserved(policy, diagnostics);
-		check_links(policy, diagnostics);
+		check_prefixes(policy, diagnostics);
 		check_expectations(policy, diagnostics);
 	}
 	if (json)

@@ -129,10 +129,18 @@ static int read_options(
 	return 0;
 }
 
+static void print_place(const char *file, unsigned int line)
+{
+	print_escaped(file, strlen(file));
+	printf(":%u: ", line);
+}
+
 static void print_rule(const char *before, const struct policy_rule_info *info)
 {
-	printf("%s%s:%u: %.*s (subject %s)\n", before, info->place.file, info->place.line,
-		(int)info->length, info->text, info->place.subject);
+	fputs(before, stdout);
+	print_place(info->place.file, info->place.line);
+	print_escaped(info->text, info->length);
+	printf(" (subject %s)\n", info->place.subject);
 }
 
 static void print_near(const struct policy_explanation *explanation, uint32_t rights)
@@ -166,8 +174,10 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 					rule->place.line, rule->place.subject, kinds[i].what);
 		break;
 	case POLICY_NEAR_PATH:
-		printf("nearest: line %u has the right, but its pattern leaves the path behind %.*s\n",
-			rule->place.line, (int)explanation->depth, explanation->target);
+		printf("nearest: line %u has the right, but its pattern leaves the path behind ",
+			rule->place.line);
+		print_escaped(explanation->target, explanation->depth);
+		putchar('\n');
 		break;
 	}
 	print_rule("  ", rule);
@@ -186,19 +196,26 @@ static void print_subjects(const struct policy *policy, const struct policy_iden
 	policy_caller_free(caller);
 }
 
-static void print_values(const struct policy *policy, const struct policy_identity *identity)
+static void print_values(const struct policy *policy, const struct policy_identity *identity,
+	const struct policy_rule_info *rule)
 {
-	static const char *const variables[] = {"%u", "%U", "%h"};
+	const char *variables[] = {rule->uses_user ? "%u" : NULL, rule->uses_uid ? "%U" : NULL,
+		rule->uses_home ? "%h" : NULL};
 	char value[POLICY_PATH_BUFFER];
 	struct policy_caller *caller;
 
 	if (policy_caller_new(policy, identity, &caller))
 		return;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		if (!variables[i])
+			continue;
 		if (policy_caller_expand(caller, variables[i], value) < 0)
 			printf("  %s has no value for this caller\n", variables[i]);
-		else
-			printf("  %s is %s\n", variables[i], value);
+		else {
+			printf("  %s is ", variables[i]);
+			print_escaped(value, strlen(value));
+			putchar('\n');
+		}
 	}
 	policy_caller_free(caller);
 }
@@ -231,12 +248,15 @@ static int explain(const struct policy *policy, const struct question *question,
 		policy_reason_text(explanation.decision.reason));
 	if (policy_rule_find(policy, explanation.decision.rule, &rule)) {
 		print_rule("rule: ", &rule);
-		if (rule.variables)
-			print_values(policy, &question->identity);
+		print_values(policy, &question->identity, &rule);
 	}
-	if (explanation.map.file)
-		printf("map: %s:%u: decided as %s\n", explanation.map.file, explanation.map.line,
-			explanation.target);
+	if (explanation.map.file) {
+		fputs("map: ", stdout);
+		print_place(explanation.map.file, explanation.map.line);
+		fputs("decided as ", stdout);
+		print_escaped(explanation.target, strlen(explanation.target));
+		putchar('\n');
+	}
 	print_subjects(policy, &question->identity);
 	print_near(&explanation, rights);
 	return allowed ? 0 : EXIT_FAILED;
@@ -254,8 +274,9 @@ static int list_subject(const struct policy *policy, const char *name)
 		policy_rule_get(policy, i, &rule);
 		if (strcmp(rule.place.subject, name) != 0)
 			continue;
-		printf("%s:%u: %.*s\n", rule.place.file, rule.place.line, (int)rule.length,
-			rule.text);
+		print_place(rule.place.file, rule.place.line);
+		print_escaped(rule.text, rule.length);
+		putchar('\n');
 		found++;
 	}
 	if (!found)

@@ -4,6 +4,7 @@
  */
 #include "policy-file.h"
 
+#include "../policy/report.h"
 #include "command.h"
 #include "system.h"
 
@@ -17,6 +18,7 @@ int policy_file_load(
 	int status;
 
 	policy_system_environment(&environment);
+	environment.keep_prefixes = true;
 	*diagnostics = policy_diagnostics_new();
 	status = *diagnostics ? policy_load(path, &environment, *diagnostics, policy) : -ENOMEM;
 	if (status == -ENOMEM) {
@@ -30,6 +32,14 @@ void policy_file_print(const struct policy_diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
 		policy_diagnostic_print(stderr, policy_diagnostics_get(diagnostics, i));
+}
+
+void print_escaped(const char *bytes, size_t length)
+{
+	char *text = report_escape(bytes, length, false);
+
+	fputs(text ? text : "?", stdout);
+	free(text);
 }
 
 void json_string(const char *text)

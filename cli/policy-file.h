@@ -23,6 +23,9 @@ void policy_file_print(const struct policy_diagnostics *diagnostics);
  */
 void json_string(const char *text);
 
+/* To standard output, what is no printable text as \n, \t or \xHH: a name may hold any byte. */
+void print_escaped(const char *bytes, size_t length);
+
 /* "allow" and "deny", and why in one line. */
 const char *policy_reason_text(enum policy_reason reason);
 

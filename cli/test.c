@@ -7,9 +7,11 @@
 #include "system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool run_one(const struct policy *policy, const struct policy_expectation *one)
@@ -18,16 +20,21 @@ static bool run_one(const struct policy *policy, const struct policy_expectation
 	struct policy_decision decision;
 	int status = policy_ask(policy, &one->identity, one->rights, one->target, &decision);
 	bool allowed = status == 0 && decision.reason == POLICY_ALLOWED;
-	bool holds = allowed == one->allow;
+	bool holds = status == 0 && allowed == one->allow;
 
 	policy_rights_print(one->rights, rights, sizeof(rights));
-	printf("%s %s:%u: %s %s %s", holds ? "ok  " : "FAIL", one->file, one->line,
-		one->allow ? "allow" : "deny", rights, one->target);
+	fputs(holds ? "ok   " : "FAIL ", stdout);
+	print_escaped(one->file, strlen(one->file));
+	printf(":%u: %s %s ", one->line, one->allow ? "allow" : "deny", rights);
+	print_escaped(one->target, strlen(one->target));
 	if (!holds)
 		printf(": %s",
 			status ? "this cannot be asked" : policy_reason_text(decision.reason));
-	if (!holds && decision.rule)
-		printf(" (%s:%u)", decision.rule->file, decision.rule->line);
+	if (!holds && decision.rule) {
+		fputs(" (", stdout);
+		print_escaped(decision.rule->file, strlen(decision.rule->file));
+		printf(":%u)", decision.rule->line);
+	}
 	putchar('\n');
 	return holds;
 }
@@ -85,19 +92,56 @@ static int read_plain(const char *path, char **text, size_t *length)
 	return status;
 }
 
-/* Over the file itself, so that its owner, mode and links stay. */
+/* Fills in a file that will take the place of another, with the same owner and mode. */
+static int fill(int file, const struct stat *old, const char *text, size_t length)
+{
+	while (length) {
+		ssize_t count = write(file, text, length);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return -errno;
+		text += count;
+		length -= (size_t)count;
+	}
+	/* The owner first: changing it can take bits off the mode. */
+	if ((old->st_uid != geteuid() || old->st_gid != getegid()) &&
+		fchown(file, old->st_uid, old->st_gid) < 0)
+		return -errno;
+	return fchmod(file, old->st_mode & 07777) < 0 || fsync(file) < 0 ? -errno : 0;
+}
+
+/*
+ * Puts a whole new file in the place of the old one, so that nobody ever reads half of a policy. It
+ * is made beside it, under a name that no wildcard of an include matches. A symbolic link stays one.
+ */
 static int write_plain(const char *path, const char *text, size_t length)
 {
-	FILE *file = fopen(path, "r+e");
-	int status = 0;
+	char *real = realpath(path, NULL), *name, *beside = NULL;
+	struct stat old;
+	int file = -1, status = 0;
 
-	if (!file)
+	if (!real)
 		return -errno;
-	if (fwrite(text, 1, length, file) != length || fflush(file) ||
-		ftruncate(fileno(file), (off_t)length))
+	name = strrchr(real, '/') + 1;
+	if (asprintf(&beside, "%.*s.%s.XXXXXX", (int)(name - real), real, name) < 0)
+		beside = NULL;
+	if (!beside)
+		status = -ENOMEM;
+	else if (stat(real, &old) < 0 || (file = mkostemp(beside, O_CLOEXEC)) < 0)
 		status = -errno;
-	if (fclose(file) && status == 0)
-		status = -errno;
+	if (file >= 0) {
+		status = fill(file, &old, text, length);
+		if (close(file) && status == 0)
+			status = -errno;
+		if (status == 0 && rename(beside, real) < 0)
+			status = -errno;
+		if (status)
+			unlink(beside);
+	}
+	free(beside);
+	free(real);
 	return status;
 }
 
@@ -118,7 +162,8 @@ static int format_file(const char *path, bool check)
 	}
 	same = status == 0 && length == formatted_length && memcmp(text, formatted, length) == 0;
 	if (status == 0 && !same && check) {
-		printf("%s\n", path);
+		print_escaped(path, strlen(path));
+		putchar('\n');
 		result = EXIT_FAILED;
 	} else if (status == 0 && !same) {
 		status = write_plain(path, formatted, formatted_length);

@@ -21,7 +21,11 @@ const struct scheme *address_scheme(const char *text, size_t length);
  */
 const char *address_read_internet(const char *text, struct internet_rule *rule);
 
-/* Whether it lies within the rule's prefix and ports. */
-bool address_matches(const struct internet_rule *rule, const struct policy_address *address);
+/*
+ * Whether a rule speaks of what a socket does that is connected or bound to the address: of more
+ * than the address itself where it is the unspecified one (0.0.0.0, [::]) or port 0.
+ */
+bool address_matches(const struct internet_rule *rule, bool deny, uint32_t right,
+	const struct policy_address *address);
 
 #endif

@@ -25,6 +25,18 @@ static int compare_nodes(const void *a, const void *b)
 	return x->rule < y->rule ? -1 : x->rule > y->rule;
 }
 
+/* Sorts a list, and takes out what a rule says twice. */
+static void sort_nodes(struct subject_nodes *nodes)
+{
+	size_t kept = 0;
+
+	qsort(nodes->list, nodes->count, sizeof(*nodes->list), compare_nodes);
+	for (size_t i = 0; i < nodes->count; i++)
+		if (kept == 0 || compare_nodes(&nodes->list[i], &nodes->list[kept - 1]) != 0)
+			nodes->list[kept++] = nodes->list[i];
+	nodes->count = kept;
+}
+
 int beneath_index(struct policy *policy)
 {
 	const struct tree *tree = &policy->tree;
@@ -46,8 +58,8 @@ int beneath_index(struct policy *policy)
 				(struct subject_node){entry->subject, node, entry->rule};
 		}
 	}
-	qsort(allows->list, allows->count, sizeof(*allows->list), compare_nodes);
-	qsort(denies->list, denies->count, sizeof(*denies->list), compare_nodes);
+	sort_nodes(allows);
+	sort_nodes(denies);
 	return 0;
 }
 
@@ -112,8 +124,12 @@ uint32_t beneath_denied(const struct judge *judge, const struct policy_scratch *
 		found = beneath_between(denies, judge->caller, home, tree->nodes[home].end);
 		rule = found < rule ? found : rule;
 	}
-	for (size_t i = 0; i < judge->caller->deny_count; i++)
-		rule = judge->caller->denies[i] < rule ? judge->caller->denies[i] : rule;
+	for (size_t i = 0; i < judge->caller->deny_count; i++) {
+		found = judge->caller->denies[i];
+		/* One that speaks of addresses alone says nothing of files. */
+		if (judge->policy->rules[found].rights & POLICY_PATH_RIGHTS && found < rule)
+			rule = found;
+	}
 	return rule;
 }
 
@@ -269,8 +285,9 @@ static bool is_active(const uint32_t *nodes, size_t count, uint32_t node)
 }
 
 /*
- * Whether something may be had beneath the new name that may not be had beneath the old one. The
- * nodes of the new name are saved, those of the old one active.
+ * Whether something may be had beneath the new name, exec and types of files included, that may not
+ * be had beneath the old one: a rule there that is none here. The nodes of the new name are saved,
+ * those of the old one active.
  */
 static bool gains_beneath(const struct judge *judge, const struct policy_scratch *scratch)
 {
@@ -286,6 +303,17 @@ static bool gains_beneath(const struct judge *judge, const struct policy_scratch
 			return true;
 	}
 	return false;
+}
+
+/* Rights that the new name has, or has with exec or for a type of file, and the old one not. */
+static uint32_t gains(const struct judge *new_name, const struct judge *old_name)
+{
+	uint32_t gained = new_name->allowed & ~old_name->allowed;
+
+	gained |= new_name->exec_rights & ~old_name->exec_rights;
+	for (unsigned int i = 0; i < JUDGE_TYPES; i++)
+		gained |= new_name->type_rights[i] & ~old_name->type_rights[i];
+	return gained & POLICY_PATH_RIGHTS;
 }
 
 static void save_nodes(struct policy_scratch *scratch)
@@ -321,8 +349,9 @@ static bool judge_end(struct judge *judge, struct policy_scratch *scratch, uint3
 		return false;
 	}
 	/* What would move with it, or come to lie beneath it, cannot be told from the nodes. */
-	if (!(judge->allowed & right) || (is_directory && home_beneath(judge, path, length))) {
+	if (right & ~judge->allowed || (is_directory && home_beneath(judge, path, length))) {
 		decision->reason = POLICY_NO_RULE;
+		decision->missing = right & ~judge->allowed ? right & ~judge->allowed : right;
 		return false;
 	}
 	return true;
@@ -350,9 +379,12 @@ void policy_decide_move(const struct policy *policy, const struct policy_caller 
 	if (!judge_end(&new_name, scratch, right, is_directory, to, to_length, decision))
 		return;
 	save_nodes(scratch);
-	if (!judge_end(&old_name, scratch, right, is_directory, from, from_length, decision))
+	/* A new name for a file is a way to what it holds. */
+	if (!judge_end(&old_name, scratch,
+		    right == POLICY_CREATE ? POLICY_CREATE | POLICY_READ : right, is_directory,
+		    from, from_length, decision))
 		return;
-	decision->missing = new_name.allowed & ~old_name.allowed & POLICY_PATH_RIGHTS;
+	decision->missing = gains(&new_name, &old_name);
 	if (decision->missing)
 		return;
 	if (is_directory && gains_beneath(&old_name, scratch)) {

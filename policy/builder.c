@@ -255,41 +255,61 @@ static void move_wilds(struct numbering *numbering, uint32_t number)
 	node->wild_count = (uint32_t)tree->wild_count - node->wild;
 }
 
+/* What is beneath a node, for measure_width. */
+struct measure {
+	uint32_t width, height;
+	bool depth; /* a `**` is there */
+};
+
 /*
- * How many nodes can be active at once: of the literal children of a node one, of the others all,
- * and beneath a `**`, which is entered again with every component, everything.
+ * How many nodes can be active at once: of the literal children of a node one, of the others all.
+ * A `**` is entered again with every component, so that beneath it each level can have as many; and
+ * with another `**` beneath it, which stays, everything.
  */
+static void measure_node(
+	const struct numbering *numbering, struct measure *measures, uint32_t number)
+{
+	const struct tree *tree = numbering->tree;
+	const struct tree_node *node = &tree->nodes[number];
+	struct measure measure = {.depth = false};
+	uint64_t literal = 0, others = 0, width, all = node->end - number;
+
+	for (uint32_t child = number + 1; child < node->end; child = tree->nodes[child].end) {
+		const struct measure *below = &measures[child];
+
+		if (numbering->builder->nodes[numbering->old_of[child]].edge != EDGE_LITERAL)
+			others += below->width;
+		else if (below->width > literal)
+			literal = below->width;
+		if (below->height >= measure.height)
+			measure.height = below->height + 1;
+		measure.depth |= below->depth;
+	}
+	width = 1 + literal + others;
+	if (node->flags & NODE_DEPTH) {
+		width = measure.depth ? all : width * (measure.height + 1);
+		measure.depth = true;
+	}
+	if (width > all)
+		width = all;
+	measure.width = width > TREE_WIDTH_MAX ? TREE_WIDTH_MAX : (uint32_t)width;
+	measures[number] = measure;
+}
+
 static int measure_width(const struct numbering *numbering)
 {
 	struct tree *tree = numbering->tree;
-	uint32_t *widths = calloc(tree->node_count + 1, sizeof(*widths));
+	struct measure *measures = calloc(tree->node_count + 1, sizeof(*measures));
 	size_t total = 0;
 
-	if (!widths)
+	if (!measures)
 		return -ENOMEM;
-	for (uint32_t number = (uint32_t)tree->node_count; number-- > 0;) {
-		const struct tree_node *node = &tree->nodes[number];
-		size_t literal = 0, others = 0, width;
-
-		for (uint32_t child = number + 1; child < node->end;
-			child = tree->nodes[child].end) {
-			const struct builder_node *old =
-				&numbering->builder->nodes[numbering->old_of[child]];
-
-			if (old->edge != EDGE_LITERAL)
-				others += widths[child];
-			else if (widths[child] > literal)
-				literal = widths[child];
-		}
-		width = 1 + literal + others;
-		if (node->flags & NODE_DEPTH)
-			width = node->end - number;
-		widths[number] = width > TREE_WIDTH_MAX ? TREE_WIDTH_MAX : (uint32_t)width;
-	}
+	for (uint32_t number = (uint32_t)tree->node_count; number-- > 0;)
+		measure_node(numbering, measures, number);
 	for (unsigned int i = 0; i < TREE_ROOTS; i++)
-		if (widths[tree->roots[i]] > total)
-			total = widths[tree->roots[i]];
-	free(widths);
+		if (measures[tree->roots[i]].width > total)
+			total = measures[tree->roots[i]].width;
+	free(measures);
 	tree->width = total + 1;
 	return 0;
 }

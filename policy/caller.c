@@ -127,7 +127,9 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 		if (subject_mismatch(policy, &policy->subjects[i], identity))
 			continue;
 		caller->matched[i / 8] |= (unsigned char)(1u << i % 8);
-		caller->delegates |= policy->subjects[i].delegate;
+		/* A connection that is used by others is used for all that it may do. */
+		caller->delegates =
+			(count == 0 || caller->delegates) && policy->subjects[i].delegate;
 		count++;
 	}
 	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));

@@ -114,6 +114,9 @@ int compile_define(struct compiler *compiler, const struct statement *statement)
 			status = compile_error(compiler, statement, i,
 				"use a wildcard, or several defines", "more than %u values",
 				EXPAND_MAX);
+		else if (expand_error(status))
+			status = compile_error(compiler, statement, i, "use a wildcard", "%s",
+				expand_error(status));
 		if (status)
 			failed = status;
 	}
@@ -131,7 +134,9 @@ int compile_define(struct compiler *compiler, const struct statement *statement)
 		return -ENOMEM;
 	}
 	defines->list[defines->count++] = define;
-	return failed;
+	return table_add(&defines->names, 0, name->text, name->length, (uint32_t)defines->count)
+		       ? failed
+		       : -ENOMEM;
 }
 
 /* ---- the end ----------------------------------------------------------------------------------
@@ -205,6 +210,7 @@ static int compare_internets(const void *a, const void *b)
 int compile_finish(struct compiler *compiler)
 {
 	struct policy *policy = compiler->policy;
+	struct place place = {policy->sources[0], 0, 0, 0};
 	int status = 0;
 
 	if (policy->variables & (VARIABLE_USER | VARIABLE_HOME))
@@ -215,6 +221,11 @@ int compile_finish(struct compiler *compiler)
 		qsort(policy->internets, policy->internet_count, sizeof(*policy->internets),
 			compare_internets);
 	status = builder_finish(&compiler->builder, &policy->tree);
+	/* A path may then need more nodes at once than a decision bears: it is denied. */
+	if (status == 0 && policy->tree.width > TREE_WIDTH_MAX)
+		report_warning(compiler->diagnostics, &place,
+			"use fewer wildcards behind '**', or name directories in place of it",
+			"more wildcards than a decision bears: deep paths can be denied for it");
 	if (status == 0)
 		status = beneath_index(policy);
 	return status ? status : beneath_check_trees(compiler);
@@ -225,6 +236,7 @@ void compile_done(struct compiler *compiler)
 	defines_free(&compiler->defines);
 	builder_free(&compiler->builder);
 	table_free(&compiler->subject_names);
+	table_free(&compiler->exe_names);
 	free(compiler->atoms.atoms);
 	pattern_free(&compiler->pattern);
 }
@@ -250,6 +262,7 @@ void policy_free(struct policy *policy)
 	free(policy->trees);
 	free(policy->sockets);
 	free(policy->expectations);
+	free(policy->prefixes);
 	free(policy->allow_nodes.list);
 	free(policy->deny_nodes.list);
 	tree_free(&policy->tree);

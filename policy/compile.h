@@ -23,7 +23,7 @@ struct compiler {
 	struct policy_diagnostics *diagnostics;
 	struct defines defines;
 	struct builder builder;
-	struct table subject_names;
+	struct table subject_names, exe_names;
 	/* Kept from one rule to the next for their memory. */
 	struct atoms atoms;
 	struct pattern pattern;

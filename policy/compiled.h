@@ -116,6 +116,8 @@ struct policy {
 	size_t socket_count, socket_capacity;
 	struct policy_expectation *expectations;
 	size_t expectation_count, expectation_capacity;
+	struct policy_prefix *prefixes;
+	size_t prefix_count, prefix_capacity;
 	struct subject_nodes allow_nodes, deny_nodes;
 	uint32_t *variable_denies; /* rules that deny and use %u or %h */
 	size_t variable_deny_count, variable_deny_capacity;

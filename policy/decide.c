@@ -76,7 +76,8 @@ static void judge_internet(struct judge *judge, const struct policy_address *add
 
 			if (rule->subject != caller->subjects[i])
 				break;
-			if (address_matches(rule, address))
+			if (address_matches(
+				    rule, policy->rules[rule->rule].deny, judge->rights, address))
 				judge_entry(judge, &entry);
 		}
 	}

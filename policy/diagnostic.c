@@ -265,7 +265,10 @@ void policy_diagnostic_print(FILE *stream, const struct policy_diagnostic *diagn
 {
 	const char *kind = diagnostic->severity == POLICY_ERROR ? "error" : "warning";
 
-	fputs(diagnostic->file, stream);
+	char *file = report_escape(diagnostic->file, strlen(diagnostic->file), false);
+
+	fputs(file ? file : "?", stream);
+	free(file);
 	if (diagnostic->line)
 		fprintf(stream, ":%u", diagnostic->line);
 	if (diagnostic->column)

@@ -43,16 +43,18 @@ void defines_free(struct defines *defines)
 		free(define->values);
 	}
 	free(defines->list);
+	table_free(&defines->names);
 	memset(defines, 0, sizeof(*defines));
 }
 
 int define_find(const struct defines *defines, const char *name, size_t length)
 {
-	for (size_t i = 0; defines && i < defines->count; i++)
-		if (strlen(defines->list[i].name) == length &&
-			memcmp(defines->list[i].name, name, length) == 0)
-			return (int)i;
-	return -1;
+	const struct table *names = defines ? &defines->names : NULL;
+
+	return names ? (int)table_find(
+			       names, 0, name, length, table_name_hash(names, name, length)) -
+			       1
+		     : -1;
 }
 
 void define_suggest(const struct defines *defines, struct suggest *suggest)
@@ -159,6 +161,8 @@ static int odometer_read(struct odometer *odometer)
 		const struct part *part = &odometer->parts[i];
 		const struct choice *choice = &odometer->choices[part->first + part->now];
 
+		if (result->count + choice->count > EXPAND_WORD_MAX)
+			return -EFBIG;
 		if (!array_reserve(&result->atoms, &result->capacity,
 			    result->count + choice->count + 1, sizeof(*result->atoms)))
 			return -ENOMEM;
@@ -209,7 +213,7 @@ static int odometer_run(
 }
 
 struct second_step {
-	const struct defines *defines;
+	struct defines *defines;
 	size_t *budget;
 	const struct expand_target *target;
 };
@@ -221,6 +225,10 @@ static int count_down(void *context, const struct atom *atoms, size_t count)
 	if (*step->budget == 0)
 		return -E2BIG;
 	--*step->budget;
+	/* A pattern costs something even where it is short. */
+	step->defines->spent += count + 16;
+	if (step->defines->spent > EXPAND_TOTAL_MAX)
+		return -ENOSPC;
 	return step->target->each(step->target->context, atoms, count);
 }
 
@@ -238,7 +246,19 @@ static int expand_defines(void *context, const struct atom *atoms, size_t count)
 	return status;
 }
 
-int expand(const struct atoms *atoms, const struct defines *defines, size_t *budget,
+const char *expand_error(int status)
+{
+	switch (status) {
+	case -EFBIG:
+		return "it stands for a path of more than 4095 bytes";
+	case -ENOSPC:
+		return "the patterns of the policy take up more than 32 MiB";
+	default:
+		return NULL;
+	}
+}
+
+int expand(const struct atoms *atoms, struct defines *defines, size_t *budget,
 	const struct expand_target *target)
 {
 	struct second_step step = {defines, budget, target};

@@ -5,7 +5,7 @@
  *	expect allow|deny user NAME [group NAME]... [exe PATH] [unit U] [label L] [via A] RIGHTS
  *TARGET...
  *
- * The caller is made up of what the line says and nothing else: a named user's primary group, but
+ * The caller is made up of what the line says and nothing else: a user's primary group, but
  *none of its other groups, so that the line means the same on every machine.
  */
 #include "compile.h"
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define GROUPS_MAX 64u
+#define ALONE	   (POLICY_TREE | POLICY_WRITE_TREE | POLICY_CONNECT | POLICY_BIND)
 
 /* One pair of keyword and value of the caller. */
 static int read_identity(struct compiler *compiler, const struct statement *statement,
@@ -36,10 +37,17 @@ static int read_identity(struct compiler *compiler, const struct statement *stat
 	switch (keyword) {
 	case KEYWORD_USER:
 		status = compile_user(compiler, statement, word + 1, text, &identity->uid);
-		if (status == 0 &&
-			environment->user_by_name(environment->context, text, &user) == 0)
+		if (status)
+			return status;
+		/* A number may be a user's, too, and then has its group. */
+		status = environment->user_by_uid(environment->context, identity->uid, &user);
+		if (status == 0)
 			identity->gid = user.gid;
-		return status;
+		else if (status != -ENOENT && status != -ENOMEM)
+			return compile_error(compiler, statement, word + 1, NULL,
+				"cannot look up the uid %u: %s", (unsigned int)identity->uid,
+				strerror(-status));
+		return status == -ENOMEM ? status : 0;
 	case KEYWORD_GROUP:
 		if (identity->group_count == GROUPS_MAX)
 			return compile_error(
@@ -155,6 +163,10 @@ int compile_expect(struct compiler *compiler, const struct statement *statement)
 	status = compile_rights(compiler, statement, word, false, &expectation.rights);
 	if (status || failed)
 		return status ? status : failed;
+	/* What could not be asked would be denied, and an `expect deny` of it hold. */
+	if (expectation.rights & ALONE && expectation.rights & (expectation.rights - 1))
+		return compile_error(compiler, statement, word, "write an expect for each",
+			"tree, write-tree, connect and bind are each asked alone");
 	if (identity->group_count) {
 		gid_t *copy = arena_alloc(
 			&compiler->policy->arena, identity->group_count * sizeof(*copy));

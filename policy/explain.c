@@ -22,7 +22,8 @@ static void rule_info(const struct rule *rule, struct policy_rule_info *info)
 	while (length && (text[length - 1] == ' ' || text[length - 1] == '\t'))
 		length--;
 	*info = (struct policy_rule_info){rule->place, rule->column, rule->deny, rule->written,
-		rule->variables != 0, text, length};
+		rule->variables & VARIABLE_USER, rule->variables & VARIABLE_UID,
+		rule->variables & VARIABLE_HOME, text, length};
 }
 
 void policy_rule_get(const struct policy *policy, size_t i, struct policy_rule_info *info)
@@ -93,6 +94,27 @@ static void pass_by(void *context, uint32_t node)
 	(void)node;
 }
 
+/* All of the caller's allows on nodes from `from` to before `until`: the first in the files counts. */
+static void search_beneath(struct search *search, uint32_t from, uint32_t until)
+{
+	const struct policy *policy = search->policy;
+	const struct subject_nodes *allows = &policy->allow_nodes;
+
+	for (size_t i = 0; i < search->caller->subject_count; i++) {
+		uint32_t subject = search->caller->subjects[i];
+		size_t at = beneath_first(allows, subject, from);
+
+		for (; at < allows->count && allows->list[at].subject == subject &&
+			allows->list[at].node < until;
+			at++) {
+			uint32_t rule = allows->list[at].rule;
+
+			if (!(search->rights & ~policy->rules[rule].rights))
+				found(search, POLICY_NEAR_PATH, rule, 0);
+		}
+	}
+}
+
 /* The rule that is the caller's, has the rights, and shares the longest beginning with the path. */
 static void search_beginnings(struct search *search, struct policy_scratch *scratch, size_t length)
 {
@@ -109,11 +131,8 @@ static void search_beginnings(struct search *search, struct policy_scratch *scra
 			return;
 		for (size_t i = 0; i < scratch->tree.active_count; i++) {
 			uint32_t node = scratch->tree.active[i];
-			uint32_t rule = beneath_between(&policy->allow_nodes, search->caller,
-				node + 1, policy->tree.nodes[node].end);
 
-			if (rule != NO_RULE && !(search->rights & ~policy->rules[rule].rights))
-				found(search, POLICY_NEAR_PATH, rule, 0);
+			search_beneath(search, node + 1, policy->tree.nodes[node].end);
 		}
 		search->explanation->depth = length;
 	}

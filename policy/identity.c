@@ -130,6 +130,9 @@ static int name_or_number(struct compiler *compiler, const struct statement *sta
 	uint64_t number;
 	int status = 0;
 
+	if (strchr(name, ','))
+		return compile_error(compiler, statement, word, "values are separated by blanks",
+			"'%s' is no %s", name, group ? "group" : "user");
 	if (compile_number(name, strlen(name), ID_MAX, &number))
 		*id = (uint32_t)number;
 	else if (strspn(name, "0123456789") == strlen(name))
@@ -217,15 +220,24 @@ static int identity_exe(struct compiler *compiler, const struct statement *state
 	struct strings *strings)
 {
 	struct strings *exes = &compiler->policy->exes;
+	struct table *names = &compiler->exe_names;
 	const char *text;
+	uint32_t there;
 	int status = compile_literal_path(compiler, statement, word, "an executable", &text);
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < exes->count; i++)
-		if (strcmp(exes->list[i], text) == 0)
-			return string_add(strings, exes->list[i]);
+	there = table_find(
+		names, 0, text, strlen(text), table_name_hash(names, text, strlen(text)));
+	if (there)
+		return string_add(strings, exes->list[there - 1]);
+	if (exes->count == POLICY_EXES_MAX)
+		return compile_error(compiler, statement, word,
+			"tell programs apart by unit, or by a socket of their own and via",
+			"more than %u different executables", POLICY_EXES_MAX);
 	status = string_add(exes, text);
+	if (status == 0 && !table_add(names, 0, text, strlen(text), (uint32_t)exes->count))
+		status = -ENOMEM;
 	return status ? status : string_add(strings, text);
 }
 

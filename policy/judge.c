@@ -156,6 +156,8 @@ static void allow_by(struct judge *judge, const struct rule *rule, const struct 
 	if (!(rule->rights & judge->rights))
 		return;
 	judge->allowed |= rule->rights;
+	if (rule->exec)
+		judge->exec_rights |= rule->rights;
 	for (unsigned int i = 0; rule->types && i < JUDGE_TYPES; i++)
 		if (rule->types & 1u << i)
 			judge->type_rights[i] |= rule->rights;

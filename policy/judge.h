@@ -33,6 +33,7 @@ struct judge {
 	/* What speaks for it. */
 	uint32_t allowed;
 	uint32_t type_rights[JUDGE_TYPES];
+	uint32_t exec_rights; /* that some rule gives with exec */
 	struct candidate candidates[JUDGE_KINDS];
 	mode_t mode;
 	uid_t owner;

@@ -87,6 +87,9 @@ int compile_limit(struct compiler *compiler, const struct statement *statement)
 			return compile_error(compiler, statement, next,
 				"for example 'limit rate 1000/s burst 200'",
 				"something is missing behind 'burst'");
+		if (value == POLICY_LIMIT_NONE)
+			return compile_error(compiler, statement, next, NULL,
+				"'burst' has no meaning without a rate");
 		status = read_number(compiler, statement, next + 1, false, &burst);
 		if (status)
 			return status;

@@ -47,37 +47,82 @@ static bool is_narrowed(const struct subject *subject)
 	       subject->labels.count || subject->vias.count;
 }
 
+static bool same_strings(const struct strings *a, const struct strings *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->list[i], b->list[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Whether one who matches a subject `other` can fail to match `subject` for want of more than a
+ * user: not where both are narrowed alike. */
+static bool evades(const struct subject *subject, const struct subject *other)
+{
+	const struct ranges *groups = &subject->groups;
+
+	if (groups->count && (groups->count != other->groups.count ||
+				     memcmp(groups->list, other->groups.list,
+					     groups->count * sizeof(*groups->list)) != 0))
+		return true;
+	return (subject->exes.count && !same_strings(&subject->exes, &other->exes)) ||
+	       (subject->units.count && !same_strings(&subject->units, &other->units)) ||
+	       (subject->labels.count && !same_strings(&subject->labels, &other->labels)) ||
+	       (subject->vias.count && !same_strings(&subject->vias, &other->vias));
+}
+
+/* Subjects that are compared for one, at most. */
+#define SUBJECTS_MAX 100u
+
+/* Whether a subject that can be matched without this one allows any of the rights. */
+static bool can_be_evaded(const struct lint *lint, uint32_t subject, uint32_t rights,
+	const uint32_t *allowers, size_t allower_count, const uint32_t *allowed)
+{
+	const struct policy *policy = lint->policy;
+
+	for (size_t i = 0; i < allower_count; i++)
+		if (allowers[i] != subject && allowed[allowers[i]] & rights &&
+			evades(&policy->subjects[subject], &policy->subjects[allowers[i]]))
+			return true;
+	return false;
+}
+
 static void lint_subjects(struct lint *lint)
 {
 	const struct policy *policy = lint->policy;
 	unsigned char *used = calloc(policy->subject_count + 1, 1);
-	uint32_t allower = NO_RULE; /* the one subject that allows anything, or... */
-	bool several = false;	    /* ... several do */
+	uint32_t *allowed = calloc(policy->subject_count + 1, sizeof(*allowed));
+	uint32_t allowers[SUBJECTS_MAX];
+	size_t allower_count = 0;
 
-	if (!used)
-		return;
-	for (uint32_t i = 0; i < policy->rule_count; i++) {
-		if (policy->rules[i].deny)
+	for (uint32_t i = 0; used && allowed && i < policy->rule_count; i++) {
+		const struct rule *rule = &policy->rules[i];
+
+		if (rule->deny)
 			continue;
-		several |= allower != NO_RULE && allower != policy->rules[i].subject;
-		allower = policy->rules[i].subject;
+		if (!allowed[rule->subject] && allower_count < SUBJECTS_MAX)
+			allowers[allower_count++] = rule->subject;
+		allowed[rule->subject] |= rule->rights;
 	}
-	for (uint32_t i = 0; i < policy->rule_count; i++) {
+	for (uint32_t i = 0; used && allowed && i < policy->rule_count; i++) {
 		const struct rule *rule = &policy->rules[i];
 
 		used[rule->subject] = 1;
-		/* Who does not match the only subject that allows anything evades nothing. */
-		if (rule->deny && (several || allower != rule->subject) &&
-			is_narrowed(&policy->subjects[rule->subject]))
+		if (rule->deny && is_narrowed(&policy->subjects[rule->subject]) &&
+			can_be_evaded(lint, rule->subject, rule->rights, allowers, allower_count,
+				allowed))
 			warn(lint, i, "deny it in a subject that has only `user` lines",
 				"a caller evades this deny by not being in the group, or not running the program",
 				NULL);
 	}
-	for (size_t i = 0; i < policy->subject_count; i++)
+	for (size_t i = 0; used && allowed && i < policy->subject_count; i++)
 		if (!used[i])
 			report_warning(lint->diagnostics, &policy->subjects[i].place, NULL,
 				"the subject '%s' has no rule", policy->subjects[i].name);
 	free(used);
+	free(allowed);
 }
 
 /* Whether `rule` gives nothing that `other`, which matches wherever it does, does not give as well.
@@ -87,18 +132,61 @@ static bool is_covered(const struct rule *rule, const struct rule *other)
 	return rule != other && !(rule->rights & ~other->rights) && rule->types == other->types &&
 	       rule->exec == other->exec && rule->mode == other->mode &&
 	       rule->owner == other->owner && rule->group == other->group &&
-	       rule->idmap == other->idmap;
+	       rule->idmap == other->idmap && rule->idmap_from == other->idmap_from &&
+	       rule->idmap_to == other->idmap_to && rule->idmap_count == other->idmap_count;
 }
 
-/* How many patterns each rule has: one of several may be covered without the rule being of no use.
+/*
+ * What stands against, or instead of, the allows: for each its nodes that are covered, each of them
+ * once, by how many rules ever, and by which.
  */
-static void count_patterns(const struct policy *policy, uint32_t *counts)
+struct cover {
+	uint32_t *
+		counts; /* nodes of each rule: one of several may be covered without the rule being of no use */
+	uint32_t *covered; /* of them */
+	uint32_t *by;	   /* each rule: the first that covers any, + 1 */
+	bool *several;	   /* ... and another one covers more */
+	bool *nodes;	   /* of policy->allow_nodes */
+};
+
+static void cover_free(struct cover *cover)
 {
-	for (size_t i = 0; i < policy->allow_nodes.count; i++)
-		counts[policy->allow_nodes.list[i].rule]++;
+	free(cover->counts);
+	free(cover->covered);
+	free(cover->by);
+	free(cover->several);
+	free(cover->nodes);
 }
 
-static void lint_denied(struct lint *lint, const uint32_t *counts, uint32_t *covered)
+static bool cover_init(struct cover *cover, const struct policy *policy)
+{
+	size_t rules = policy->rule_count + 1;
+
+	*cover = (struct cover){calloc(rules, sizeof(uint32_t)), calloc(rules, sizeof(uint32_t)),
+		calloc(rules, sizeof(uint32_t)), calloc(rules, sizeof(bool)),
+		calloc(policy->allow_nodes.count + 1, sizeof(bool))};
+	if (!cover->counts || !cover->covered || !cover->by || !cover->several || !cover->nodes)
+		return false;
+	for (size_t i = 0; i < policy->allow_nodes.count; i++)
+		cover->counts[policy->allow_nodes.list[i].rule]++;
+	return true;
+}
+
+/* The i-th node is covered. True where its rule now is, all of it. */
+static bool cover_add(struct cover *cover, const struct policy *policy, size_t i, uint32_t by)
+{
+	uint32_t rule = policy->allow_nodes.list[i].rule;
+
+	if (cover->nodes[i])
+		return false;
+	cover->nodes[i] = true;
+	if (!cover->by[rule])
+		cover->by[rule] = by + 1;
+	cover->several[rule] |= cover->by[rule] != by + 1;
+	return ++cover->covered[rule] == cover->counts[rule];
+}
+
+static void lint_denied(struct lint *lint, struct cover *cover)
 {
 	const struct policy *policy = lint->policy;
 	const struct subject_nodes *allows = &policy->allow_nodes;
@@ -113,13 +201,16 @@ static void lint_denied(struct lint *lint, const uint32_t *counts, uint32_t *cov
 			at++) {
 			uint32_t rule = allows->list[at].rule;
 
-			if (policy->rules[rule].written & ~policy->rules[deny->rule].rights)
+			/* What is left may be no more than stat: that is something. */
+			if (policy->rules[rule].rights & ~policy->rules[deny->rule].rights)
 				continue;
-			if (++covered[rule] == counts[rule])
+			if (cover_add(cover, policy, at, deny->rule))
 				warn(lint, rule,
 					"a deny beats every allow: take out one of the two",
-					"nothing can match this rule: it is denied at",
-					&policy->rules[deny->rule]);
+					cover->several[rule]
+						? "nothing can match this rule: it is denied by several, one of them at"
+						: "nothing can match this rule: it is denied at",
+					&policy->rules[cover->by[rule] - 1]);
 		}
 	}
 }
@@ -143,69 +234,71 @@ static bool is_everything(const struct tree *tree, uint32_t node, uint32_t *abov
 	return false;
 }
 
-static void lint_allowed(struct lint *lint, const uint32_t *counts, uint32_t *covered)
+static void lint_covered(struct lint *lint, struct cover *cover, size_t at, uint32_t by)
+{
+	const struct policy *policy = lint->policy;
+	uint32_t rule = policy->allow_nodes.list[at].rule;
+
+	if (is_covered(&policy->rules[rule], &policy->rules[by]) &&
+		cover_add(cover, policy, at, by))
+		warn(lint, rule, NULL,
+			cover->several[rule]
+				? "this rule says nothing that others do not say, one of them at"
+				: "this rule says nothing that is not said at",
+			&policy->rules[cover->by[rule] - 1]);
+}
+
+static void lint_allowed(struct lint *lint, struct cover *cover)
 {
 	const struct policy *policy = lint->policy;
 	const struct subject_nodes *allows = &policy->allow_nodes;
+	uint32_t root = policy->tree.roots[TREE_FILES];
 
 	for (size_t i = 0; i < allows->count; i++) {
 		const struct subject_node *wide = &allows->list[i];
-		const struct rule *rule = &policy->rules[wide->rule];
 		uint32_t above, end;
 		size_t at;
 
+		if (wide->node == root &&
+			policy->rules[wide->rule].rights & (POLICY_TREE | POLICY_WRITE_TREE))
+			warn(lint, wide->rule, "name the directories that are needed",
+				"this rule grants every file there is", NULL);
 		/* The same pattern twice; entries of one node and subject are neighbours. */
 		for (at = i + 1; at < allows->count && allows->list[at].subject == wide->subject &&
 				 allows->list[at].node == wide->node && lint->pairs++ < PAIRS_MAX;
-			at++) {
-			uint32_t other = allows->list[at].rule;
-
-			if (is_covered(&policy->rules[other], rule) &&
-				++covered[other] == counts[other])
-				warn(lint, other, NULL,
-					"this rule says nothing that is not said at", rule);
-		}
+			at++)
+			lint_covered(lint, cover, at, wide->rule);
 		if (!is_everything(&policy->tree, wide->node, &above))
 			continue;
-		if (above == policy->tree.roots[TREE_FILES])
+		if (above == root)
 			warn(lint, wide->rule, "name the directories that are needed",
 				"this rule grants every file there is", NULL);
 		end = policy->tree.nodes[above].end;
 		for (at = beneath_first(allows, wide->subject, above + 1);
 			at < allows->count && allows->list[at].subject == wide->subject &&
 			allows->list[at].node < end && lint->pairs++ < PAIRS_MAX;
-			at++) {
-			uint32_t other = allows->list[at].rule;
-
-			if (allows->list[at].node != wide->node &&
-				is_covered(&policy->rules[other], rule) &&
-				++covered[other] == counts[other])
-				warn(lint, other, NULL,
-					"this rule says nothing that is not said at", rule);
-		}
+			at++)
+			if (allows->list[at].node != wide->node)
+				lint_covered(lint, cover, at, wide->rule);
 	}
 }
 
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
 	struct lint lint = {policy, diagnostics, calloc(policy->rule_count + 1, 1), 0};
-	uint32_t *counts = calloc(policy->rule_count + 1, sizeof(*counts));
-	uint32_t *denied = calloc(policy->rule_count + 1, sizeof(*denied));
-	uint32_t *allowed = calloc(policy->rule_count + 1, sizeof(*allowed));
+	struct cover denied = {0}, allowed = {0};
 	int status = -ENOMEM;
 
-	if (lint.told && counts && denied && allowed) {
-		count_patterns(policy, counts);
+	if (lint.told && cover_init(&denied, policy) && cover_init(&allowed, policy)) {
 		lint_subjects(&lint);
-		lint_denied(&lint, counts, denied);
-		lint_allowed(&lint, counts, allowed);
+		lint_denied(&lint, &denied);
+		lint_allowed(&lint, &allowed);
 		report_sort(diagnostics);
 		status = report_short(diagnostics) ? -ENOMEM : 0;
 	}
 	free(lint.told);
-	free(counts);
-	free(denied);
-	free(allowed);
+	cover_free(&denied);
+	cover_free(&allowed);
 	return status;
 }
 
@@ -216,6 +309,18 @@ void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnos
 
 	for (size_t i = 0; i < policy->source_count; i++)
 		if (strcmp(policy->sources[i]->path, file) == 0)
+			place.source = policy->sources[i];
+	report_warning(diagnostics, &place, hint, "%s", message);
+	report_sort(diagnostics);
+}
+
+void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix, const char *hint, const char *message)
+{
+	struct place place = {policy->sources[0], prefix->line, prefix->column, prefix->length};
+
+	for (size_t i = 0; i < policy->source_count; i++)
+		if (policy->sources[i]->path == prefix->file)
 			place.source = policy->sources[i];
 	report_warning(diagnostics, &place, hint, "%s", message);
 	report_sort(diagnostics);

@@ -51,7 +51,9 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 		return compile_error(
 			&loader->compiler, from, 1, NULL, "cannot read '%s': it %s", path, reason);
 	if (status) {
-		report_file(loader->compiler.diagnostics, path, NULL, "%s", reason);
+		report_file(loader->compiler.diagnostics, path,
+			status == -ENOENT ? "create it, or name another with --policy" : NULL, "%s",
+			reason);
 		return -EINVAL;
 	}
 	*source = source_new(path, text, length, (unsigned int)policy->source_count);
@@ -66,12 +68,31 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 	return 0;
 }
 
-static int include_file(struct loader *loader, const struct statement *statement, const char *path)
+/* Takes out what does not change a name: "." and empty components. */
+static void normalize(char *path)
+{
+	char *out = path;
+
+	for (const char *at = path; *at;) {
+		if (at[0] == '/' && at[1] == '/') {
+			at++;
+		} else if (at[0] == '.' && at[1] == '/' && (at == path || at[-1] == '/')) {
+			at += 2;
+			at += strspn(at, "/");
+		} else {
+			*out++ = *at++;
+		}
+	}
+	*out = '\0';
+}
+
+static int include_file(struct loader *loader, const struct statement *statement, char *path)
 {
 	struct policy *policy = loader->compiler.policy;
 	struct source *source;
 	int status;
 
+	normalize(path);
 	for (size_t i = 0; i < policy->source_count; i++)
 		if (strcmp(policy->sources[i]->path, path) == 0)
 			return compile_error(&loader->compiler, statement, 1,
@@ -93,20 +114,21 @@ static int include_file(struct loader *loader, const struct statement *statement
 	return status;
 }
 
-/* Joins a path to the directory of the file that it stands in. */
-static char *include_path(struct arena *arena, const struct source *source, const char *path)
+/* Joins a path to the directory of the file that it stands in; a glob gets that as one, too. */
+static char *include_path(
+	struct arena *arena, const struct source *source, const char *path, bool wild)
 {
 	const char *slash = strrchr(source->path, '/');
-	size_t directory = slash ? (size_t)(slash - source->path) + 1 : 0;
-	char *joined;
+	size_t directory = slash && path[0] != '/' ? (size_t)(slash - source->path) + 1 : 0;
+	char *joined = arena_alloc(arena, 2 * directory + strlen(path) + 1);
 
-	if (path[0] == '/')
-		directory = 0;
-	joined = arena_alloc(arena, directory + strlen(path) + 1);
-	if (joined) {
+	if (!joined)
+		return NULL;
+	if (wild)
+		directory = word_glob_escape(source->path, directory, joined);
+	else
 		memcpy(joined, source->path, directory);
-		memcpy(joined + directory, path, strlen(path) + 1);
-	}
+	memcpy(joined + directory, path, strlen(path) + 1);
 	return joined;
 }
 
@@ -115,12 +137,17 @@ static int include_glob(
 {
 	const struct policy_environment *environment = loader->compiler.environment;
 	char **paths = NULL;
+	const char *reason = NULL;
 	size_t count = 0;
-	int status = environment->glob(environment->context, pattern, &paths, &count);
+	int status = environment->glob(environment->context, pattern, &paths, &count, &reason);
 
 	if (status && status != -ENOMEM)
-		status = compile_error(&loader->compiler, statement, 1, NULL,
-			"cannot look up '%s': %s", pattern, strerror(-status));
+		status = compile_error(&loader->compiler, statement, 1,
+			status == -ENOENT ? "make the directory, or correct its name: an empty one "
+					    "is fine"
+					  : NULL,
+			"cannot look up '%s': %s%s", pattern, reason ? "it " : "",
+			reason ? reason : strerror(-status));
 	for (size_t i = 0; i < count; i++) {
 		if (status != -ENOMEM && include_file(loader, statement, paths[i]) == -ENOMEM)
 			status = -ENOMEM;
@@ -132,28 +159,16 @@ static int include_glob(
 
 static int include(struct loader *loader, const struct statement *statement)
 {
-	const struct word *word = &statement->words[1];
-	bool wild = memchr(word->text, '*', word->length) ||
-		    memchr(word->text, '?', word->length) || memchr(word->text, '[', word->length);
-	const char *text = NULL;
-	char *path;
-	int status;
+	char *text, *path;
+	bool wild;
+	int status = word_glob(statement->source, statement->line, &statement->words[1],
+		&loader->arena, loader->compiler.diagnostics, &text, &wild);
 
-	if (wild) {
-		/* A glob is the environment's to understand, save the quotes around it. */
-		size_t quote = word->text[0] == '"' && word->length > 2;
-
-		text = arena_copy(&loader->arena, word->text + quote, word->length - 2 * quote);
-		status = text ? 0 : -ENOMEM;
-	} else {
-		status = compile_literal(
-			&loader->compiler, statement, 1, "the name of a file", &text);
-	}
 	if (status)
 		return status;
 	if (!*text)
 		return compile_error(&loader->compiler, statement, 1, NULL, "an empty name");
-	path = include_path(&loader->arena, statement->source, text);
+	path = include_path(&loader->arena, statement->source, text, wild);
 	if (!path)
 		return -ENOMEM;
 	return wild ? include_glob(loader, statement, path) : include_file(loader, statement, path);

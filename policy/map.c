@@ -138,3 +138,26 @@ ssize_t policy_map(const struct policy *policy, const char *path, size_t length,
 	buffer[length - from + to] = '\0';
 	return (ssize_t)(length - from + to);
 }
+
+static bool is_beneath(const char *path, const char *directory)
+{
+	size_t length = directory[1] ? strlen(directory) : 0;
+
+	return strncmp(path, directory, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
+bool policy_map_hides(
+	const struct policy *policy, const char *path, const char **from, const char **to)
+{
+	const struct map *map = map_find(policy, path, strlen(path));
+
+	if (!map)
+		return false;
+	/* What is mapped may itself come to lie there. */
+	for (size_t i = 0; i < policy->map_count; i++)
+		if (is_beneath(policy->maps[i].to, path) || is_beneath(path, policy->maps[i].to))
+			return false;
+	*from = map->from;
+	*to = map->to;
+	return true;
+}

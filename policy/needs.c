@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * needs.c: what whoever serves a right must be able to do. A pure table: a policy that only reads
- * leads to a broker that can only read.
+ * leads to a broker that can only read. The broker takes by it, and `fdbroker check` tells by it.
  */
 #include "policy.h"
 
@@ -10,18 +10,11 @@ static const struct need {
 	const char *capability;
 } needs[] = {
 	/* Looking and reading past the modes of files and directories. */
-	{POLICY_READ | POLICY_STAT | POLICY_LIST | POLICY_READLINK | POLICY_WATCH | POLICY_TREE,
-		"CAP_DAC_READ_SEARCH"},
+	{POLICY_PATH_RIGHTS, "CAP_DAC_READ_SEARCH"},
 	/* Writing past them. */
 	{POLICY_WRITING_RIGHTS, "CAP_DAC_OVERRIDE"},
 	/* Giving what was created to its owner. */
-	{POLICY_CREATE | POLICY_MKDIR | POLICY_BIND, "CAP_CHOWN"},
-	/* chmod and utimens of another's file; sticky directories. */
-	{POLICY_WRITE | POLICY_CREATE | POLICY_MKDIR | POLICY_DELETE | POLICY_RENAME, "CAP_FOWNER"},
-	/* Connecting with the caller's ids; ports below 1024. */
-	{POLICY_CONNECT | POLICY_BIND, "CAP_SETUID"},
-	{POLICY_CONNECT | POLICY_BIND, "CAP_SETGID"},
-	{POLICY_BIND, "CAP_NET_BIND_SERVICE"},
+	{POLICY_CREATE | POLICY_MKDIR, "CAP_CHOWN"},
 };
 
 _Static_assert(sizeof(needs) / sizeof(needs[0]) <= POLICY_CAPABILITIES_MAX, "all must fit");
@@ -30,6 +23,7 @@ size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIE
 {
 	size_t count = 0;
 
+	rights &= POLICY_SERVED_RIGHTS;
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
 		if (rights & needs[i].rights)
 			names[count++] = needs[i].capability;

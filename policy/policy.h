@@ -88,15 +88,23 @@ struct policy_environment {
 	 */
 	int (*read_file)(
 		void *context, const char *path, char **text, size_t *length, const char **reason);
-	/* The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
-	 * and the array. No match is 0 with *count 0. */
-	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count);
+	/*
+	 * The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
+	 * and the array. No match is 0 with *count 0. The directory before the first wildcard is
+	 * checked as that of a file is: -ENOENT where it is not there. *reason as for read_file.
+	 */
+	int (*glob)(void *context, const char *pattern, char ***paths, size_t *count,
+		const char **reason);
 	int (*user_by_name)(void *context, const char *name, struct policy_user *user);
+	int (*user_by_uid)(void *context, uid_t uid, struct policy_user *user);
 	int (*group_by_name)(void *context, const char *name, gid_t *gid);
 	/* Calls `each` for every user of the data base; stops and returns what `each` returned if
 	 * that is not 0. Used only where a policy has %u or %h. */
 	int (*each_user)(void *context, int (*each)(void *argument, const struct policy_user *user),
 		void *argument);
+
+	/* Whether policy_prefixes is wanted, which costs memory for each pattern. */
+	bool keep_prefixes;
 
 	/* The kernel's ids for "unmapped" (/proc/sys/kernel/overflowuid): they match nothing, ever.
 	 */
@@ -169,6 +177,9 @@ struct policy_identity {
 	const char *via; /* the address that was listened on, as the policy would write it */
 };
 
+/* Different executables that a policy may name: the broker holds each of them open. */
+#define POLICY_EXES_MAX 1024u
+
 /* The distinct paths that `exe` lines name. Lives as long as the policy. */
 const char *const *policy_exes(const struct policy *policy, size_t *count);
 /* Whether any subject narrows by `unit`, so that it is worth finding out. */
@@ -188,7 +199,8 @@ void policy_caller_free(struct policy_caller *caller);
 /* How many subjects matched; and the name of the i-th, in the order of the files. */
 size_t policy_caller_subjects(const struct policy_caller *caller);
 const char *policy_caller_subject(const struct policy_caller *caller, size_t i);
-/* Whether a message of this connection may come from another uid (`delegate` in any subject). */
+/* Whether a message of this connection may come from another uid (`delegate` in
+ * every subject that matched, and there is one). */
 bool policy_caller_delegates(const struct policy_caller *caller);
 
 /* ---- deciding ---------------------------------------------------------------------------------
@@ -302,7 +314,8 @@ void policy_decide_tree(const struct policy *policy, const struct policy_caller 
  * Decides about moving `from` to `to`, or linking it there (both canonical and mapped). `right` is
  * POLICY_RENAME or POLICY_CREATE (link). The caller must have the right on both names and, so that
  * moving changes nothing about what it may do with the file, on the old name every right that it
- * has on the new one; no deny of any right may match either. For a directory the same goes for all
+ * has on the new one, as for exec and types of files; for a link it must have POLICY_READ on the old
+ * name besides. No deny of any right may match either. For a directory the same goes for all
  * that can lie beneath. decision->directory is that of `to`; where it differs from that of `from`,
  * moving is EXDEV: *from_directory says. Otherwise like policy_decide.
  */
@@ -422,8 +435,8 @@ struct policy_rule_info {
 	struct policy_rule_place place;
 	unsigned int column;
 	bool deny;
-	uint32_t rights; /* as written; for `deny all` every bit */
-	bool variables;
+	uint32_t rights;		     /* as written; for `deny all` every bit */
+	bool uses_user, uses_uid, uses_home; /* %u, %U, %h */
 	const char *text; /* its line without the blanks around it, not NUL-terminated */
 	size_t length;
 };
@@ -481,13 +494,41 @@ int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnost
 /* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
+/*
+ * The literal beginning of each pattern of a rule, deny or allow, that names a file or a UNIX socket:
+ * the components before the first wildcard or variable, or all of them. Kept where the environment
+ * says so; in the order of the files.
+ */
+struct policy_prefix {
+	const char *path;
+	bool whole; /* there is nothing but the beginning */
+	bool socket;
+	bool deny;
+	uint32_t rights; /* as written */
+	const char *file;
+	unsigned int line, column, length; /* of the word */
+};
+
+const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count);
+
+/* Adds a warning about such a word. */
+void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
+	const struct policy_prefix *prefix, const char *hint, const char *message);
+
+/*
+ * The `map` by which nothing that is asked for can come to lie at or beneath a path, or false: what
+ * is asked for there is decided elsewhere.
+ */
+bool policy_map_hides(
+	const struct policy *policy, const char *path, const char **from, const char **to);
+
 /* Adds a warning about a line of the policy. */
 void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnostics,
 	const char *file, unsigned int line, const char *hint, const char *message);
 
 /*
- * The capabilities (capabilities(7)) that whoever serves these rights needs: writes their names,
- * static, and returns how many.
+ * The capabilities (capabilities(7)) that whoever serves these rights needs, and takes: writes their
+ * names ("CAP_CHOWN"), static, and returns how many. What this version does not serve needs none.
  */
 #define POLICY_CAPABILITIES_MAX 8
 size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIES_MAX]);

@@ -14,16 +14,20 @@
 /* ---- rights -----------------------------------------------------------------------------------
  */
 
-static int unknown_right(
-	struct compiler *compiler, const struct place *place, const char *name, size_t length)
+static int unknown_right(struct compiler *compiler, const struct place *place, const char *name,
+	size_t length, bool last)
 {
 	struct suggest suggest;
-	char hint[SUGGEST_BUFFER];
+	char hint[SUGGEST_BUFFER], lower[64];
 
-	suggest_init(&suggest, name, length);
+	for (size_t i = 0; i < length && i < sizeof(lower); i++)
+		lower[i] = (char)tolower((unsigned char)name[i]);
+	suggest_init(&suggest, lower, length < sizeof(lower) ? length : sizeof(lower));
 	rights_suggest(&suggest);
 	suggest_try(&suggest, "all");
-	report_error(compiler->diagnostics, place, suggest_hint(&suggest, hint),
+	report_error(compiler->diagnostics, place,
+		last && !length ? "there is no blank behind a comma: read,write"
+				: suggest_hint(&suggest, hint),
 		length ? "unknown right '%.*s'" : "a right is missing%.*s", (int)length, name);
 	return -EINVAL;
 }
@@ -54,7 +58,7 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 			}
 			right = RIGHTS_ALL;
 		} else if (!right) {
-			status = unknown_right(compiler, &place, name, length);
+			status = unknown_right(compiler, &place, name, length, at == names->length);
 		} else if (*rights & right) {
 			report_error(compiler->diagnostics, &place, NULL,
 				"the right '%.*s' is there twice", (int)length, name);
@@ -72,29 +76,17 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 /* ---- patterns ---------------------------------------------------------------------------------
  */
 
-/* The directory of a node, added to the table where it is new. */
-static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+/* The first `depth` components of a pattern, which are literal. NULL where memory is short. */
+static char *pattern_directory(const struct pattern *pattern, size_t depth, struct arena *arena)
 {
-	struct policy *policy = target->compiler->policy;
-	const struct pattern *pattern = &target->compiler->pattern;
-	uint32_t *note = builder_note(&target->compiler->builder, anchor);
-	size_t depth = pattern_anchor(pattern), length = 0, capacity;
+	size_t length = 0;
 	char *path, *end;
 
-	if (*note) {
-		*number = *note - 1;
-		return 0;
-	}
 	for (size_t i = 0; i < depth; i++)
 		length += 1 + pattern->components[i].length;
-	path = end = arena_alloc(&policy->arena, length + 2);
-	capacity = policy->directory_capacity;
-	if (!path ||
-		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
-			sizeof(*policy->directory_lengths)) ||
-		!array_reserve(&policy->directories, &policy->directory_capacity,
-			policy->directory_count + 1, sizeof(*policy->directories)))
-		return -ENOMEM;
+	path = end = arena_alloc(arena, length + 2);
+	if (!path)
+		return NULL;
 	for (size_t i = 0; i < depth; i++) {
 		*end++ = '/';
 		memcpy(end, pattern->bytes + pattern->components[i].offset,
@@ -103,8 +95,32 @@ static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t 
 	}
 	if (depth == 0)
 		*path = '/';
+	return path;
+}
+
+/* The directory of a node, added to the table where it is new. */
+static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
+{
+	struct policy *policy = target->compiler->policy;
+	const struct pattern *pattern = &target->compiler->pattern;
+	uint32_t *note = builder_note(&target->compiler->builder, anchor);
+	size_t capacity;
+	char *path;
+
+	if (*note) {
+		*number = *note - 1;
+		return 0;
+	}
+	path = pattern_directory(pattern, pattern_anchor(pattern), &policy->arena);
+	capacity = policy->directory_capacity;
+	if (!path ||
+		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
+			sizeof(*policy->directory_lengths)) ||
+		!array_reserve(&policy->directories, &policy->directory_capacity,
+			policy->directory_count + 1, sizeof(*policy->directories)))
+		return -ENOMEM;
 	*number = (uint32_t)policy->directory_count;
-	policy->directory_lengths[*number] = (uint16_t)length;
+	policy->directory_lengths[*number] = (uint16_t)(path[1] ? strlen(path) : 0);
 	policy->directories[*number] = (struct policy_directory){
 		.path = path, .file = target->rule->place.file, .line = target->rule->place.line};
 	policy->directory_count++;
@@ -161,6 +177,56 @@ static int add_tree(struct rule_target *target)
 	return status ? status : builder_attach(&compiler->builder, node, &entry, false);
 }
 
+int rule_keep_prefix(struct rule_target *target, bool socket)
+{
+	struct policy *policy = target->compiler->policy;
+	const struct pattern *pattern = &target->compiler->pattern;
+	struct policy_prefix prefix = {.socket = socket,
+		.deny = target->rule->deny,
+		.rights = target->rule->written,
+		.file = target->rule->place.file,
+		.line = target->place.line,
+		.column = target->place.column,
+		.length = target->place.length};
+	size_t depth = 0;
+	char *path;
+
+	if (!target->compiler->environment->keep_prefixes)
+		return 0;
+	while (depth < pattern->count && pattern->components[depth].kind == COMPONENT_LITERAL)
+		depth++;
+	prefix.whole = depth == pattern->count;
+	path = pattern_directory(pattern, depth, &policy->arena);
+	prefix.path = path;
+	if (!path || !array_reserve(&policy->prefixes, &policy->prefix_capacity,
+			     policy->prefix_count + 1, sizeof(prefix)))
+		return -ENOMEM;
+	policy->prefixes[policy->prefix_count++] = prefix;
+	return 0;
+}
+
+const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count)
+{
+	*count = policy->prefix_count;
+	return policy->prefixes;
+}
+
+/* `deny all /PATH`: no socket there either, nor beneath it. */
+static int deny_sockets(struct rule_target *target, const struct tree_entry *entry)
+{
+	static const enum tree_root roots[] = {TREE_UNIX, TREE_UNIX_DATAGRAM};
+	struct builder *builder = &target->compiler->builder;
+	uint32_t node;
+	int status = 0;
+
+	for (size_t i = 0; status == 0 && i < sizeof(roots) / sizeof(roots[0]); i++) {
+		status = builder_insert(builder, roots[i], &target->compiler->pattern, &node, NULL);
+		if (status == 0)
+			status = builder_attach(builder, node, entry, true);
+	}
+	return status;
+}
+
 static int add_path(struct rule_target *target, const struct atom *atoms, size_t count)
 {
 	struct compiler *compiler = target->compiler;
@@ -191,12 +257,18 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 		return -EINVAL;
 	}
 	rule->variables |= (uint8_t)compiler->pattern.variables;
+	if (rule_keep_prefix(target, false))
+		return -ENOMEM;
 	status = builder_insert(&compiler->builder, TREE_FILES, &compiler->pattern, &node, &anchor);
 	if (status == 0 && !rule->deny)
 		status = add_directory(target, anchor, &entry.directory);
 	if (status == 0 && !rule->deny && rule->written & (POLICY_TREE | POLICY_WRITE_TREE))
 		status = add_tree(target);
-	return status ? status : builder_attach(&compiler->builder, node, &entry, rule->deny);
+	if (status == 0)
+		status = builder_attach(&compiler->builder, node, &entry, rule->deny);
+	if (status == 0 && rule->deny && rule->written == RIGHTS_ALL)
+		status = deny_sockets(target, &entry);
+	return status;
 }
 
 static int add_pattern(void *context, const struct atom *atoms, size_t count)
@@ -223,6 +295,9 @@ static int add_word(struct rule_target *target, uint32_t word, size_t *budget)
 		status =
 			compile_error(compiler, statement, word, "use a wildcard, or several rules",
 				"the rule expands to more than %u patterns", EXPAND_MAX);
+	else if (expand_error(status))
+		status = compile_error(
+			compiler, statement, word, "use a wildcard", "%s", expand_error(status));
 	return status;
 }
 
@@ -265,6 +340,9 @@ int compile_rule(struct compiler *compiler, const struct statement *statement)
 		    &policy->rules, &policy->rule_capacity, policy->rule_count + 1, sizeof(rule)))
 		return -ENOMEM;
 	failed = compile_rights(compiler, statement, 1, rule.deny, &rule.written);
+	/* What follows a comma and a blank are rights, and would be taken for options. */
+	if (statement->words[1].text[statement->words[1].length - 1] == ',')
+		return failed;
 	rule.rights = rule.deny ? rule.written : rights_implied(rule.written);
 	status = compile_modifiers(compiler, statement, modifiers, &rule);
 	if (status)

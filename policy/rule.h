@@ -34,4 +34,7 @@ struct rule_target {
  */
 int rule_add_address(struct rule_target *target, const struct atom *atoms, size_t count);
 
+/* Keeps the literal beginning of the compiler's pattern, where that is wanted. 0 or -ENOMEM. */
+int rule_keep_prefix(struct rule_target *target, bool socket);
+
 #endif

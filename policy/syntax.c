@@ -125,6 +125,22 @@ static bool subject_opens(struct syntax *syntax, struct statement *statement)
 	return usable;
 }
 
+/* `subject NAME { user ...`: one mistake, whatever else the line says. */
+static bool on_one_line(struct syntax *syntax, const struct statement *statement)
+{
+	const struct word *last = &statement->words[statement->count - 1];
+
+	if (statement->count < 4 || !word_is(&statement->words[2], "{"))
+		return false;
+	if (syntax->subject.count)
+		not_closed(syntax);
+	error_at(syntax, statement->line, &statement->words[3],
+		"write each statement, and the '}', on a line of its own",
+		"something behind the '{'");
+	syntax->skipping = !word_is(last, "}");
+	return true;
+}
+
 /* Whether a statement may stand where it does, with as many words as it has. */
 static bool check_place(struct syntax *syntax, const struct statement *statement)
 {
@@ -192,12 +208,20 @@ int syntax_next(struct syntax *syntax, struct statement *statement)
 			continue;
 		}
 		syntax->brace_missing = false;
+		if (syntax->skipping) {
+			syntax->skipping = !word_is(&line.words[0], "}");
+			continue;
+		}
 		*statement = (struct statement){syntax->lexer.source, line.number,
 			keyword_find(&line.words[0]), line.count, line.words};
 		if (statement->keyword == KEYWORD_COUNT) {
 			unknown_keyword(syntax, &line);
+			syntax->skipping = line.count > 1 && !syntax->subject.count &&
+					   word_is(&line.words[line.count - 1], "{");
 			continue;
 		}
+		if (statement->keyword == KEYWORD_SUBJECT && on_one_line(syntax, statement))
+			continue;
 		if (!check_place(syntax, statement)) {
 			if (statement->keyword == KEYWORD_END)
 				syntax->subject.count = 0;

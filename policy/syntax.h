@@ -46,6 +46,7 @@ struct syntax {
 	struct lexer lexer;
 	struct statement subject; /* that is open; count 0: none */
 	bool brace_missing;	  /* of that subject, which was reported */
+	bool skipping;		  /* up to a `}`: what opened it was reported */
 };
 
 void syntax_init(struct syntax *syntax, const struct source *source, struct arena *arena,

@@ -131,14 +131,14 @@ static bool next_name(struct walk *walk, char name[NAME_MAX + 1], int *status)
 	return true;
 }
 
-/* Opens the file at the end of the way. */
-static int walk_open(struct walk *walk, const char *path)
+/* Goes to the beginning of the way. */
+static int walk_start(struct walk *walk, const char *path)
 {
-	char name[NAME_MAX + 1];
-	struct stat status;
 	int error = enter_root(walk);
 
-	if (error == 0 && path[0] != '/') {
+	if (error)
+		return error;
+	if (path[0] != '/') {
 		if (!getcwd(walk->left, PATH_MAX))
 			return -errno;
 		strcat(walk->left, "/");
@@ -146,6 +146,19 @@ static int walk_open(struct walk *walk, const char *path)
 	if (strlen(path) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	strcat(walk->left, path);
+	return 0;
+}
+
+/*
+ * Goes to the end of the way. Returns the file there, opened; -EISDIR where it is a directory,
+ * which walk->directory then is.
+ */
+static int walk_open(struct walk *walk, const char *path)
+{
+	char name[NAME_MAX + 1];
+	struct stat status;
+	int error = walk_start(walk, path);
+
 	while (error == 0 && next_name(walk, name, &error)) {
 		if (strcmp(name, ".") == 0)
 			continue;
@@ -263,14 +276,67 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int system_glob(void *context, const char *pattern, char ***paths, size_t *count)
+/* The directory before the first wildcard of a pattern, unescaped. */
+static bool literal_directory(const char *pattern, char directory[PATH_MAX])
+{
+	size_t length = 0, used = 0;
+
+	for (size_t i = 0; pattern[i] && !strchr("*?[", pattern[i]); i++) {
+		if (pattern[i] == '\\' && pattern[i + 1])
+			i++;
+		if (used + 1 >= PATH_MAX)
+			return false;
+		directory[used++] = pattern[i];
+		if (pattern[i] == '/')
+			length = used;
+	}
+	directory[length] = '\0';
+	return true;
+}
+
+/*
+ * Nobody else must be able to put a file where a glob finds it, or take one away; and a directory
+ * that is not there is a slip of the pen, by which all that was to be read there would be missing.
+ */
+static int check_glob(const char *pattern, const char **reason)
+{
+	struct walk walk = {.directory = -1};
+	char directory[PATH_MAX];
+	int status;
+
+	if (!literal_directory(pattern, directory))
+		return -ENAMETOOLONG;
+	reason_buffer[0] = '\0';
+	status = walk_open(&walk, *directory ? directory : ".");
+	if (status >= 0) {
+		close(status);
+		status = -ENOTDIR;
+	}
+	if (walk.directory >= 0)
+		close(walk.directory);
+	if (status == -EISDIR)
+		return 0;
+	if (status == -ENOENT)
+		say("is in a directory %s that does not exist", directory);
+	else if (status == -ENOTDIR)
+		say("is in %s, which is no directory", directory);
+	if (reason_buffer[0])
+		*reason = reason_buffer;
+	return status;
+}
+
+static int system_glob(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
 {
 	glob_t found = {0};
-	int status = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &found);
+	int status = check_glob(pattern, reason);
 
 	(void)context;
 	*paths = NULL;
 	*count = 0;
+	if (status)
+		return status;
+	status = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &found);
 	if (status == GLOB_NOMATCH || (status == 0 && found.gl_pathc == 0)) {
 		globfree(&found);
 		return 0;
@@ -315,6 +381,18 @@ static int system_user_by_name(void *context, const char *name, struct policy_us
 {
 	struct passwd entry, *found = NULL;
 	int error = getpwnam_r(name, &entry, user_buffer, sizeof(user_buffer), &found);
+
+	(void)context;
+	if (!found)
+		return lookup_error(error);
+	*user = (struct policy_user){entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir};
+	return 0;
+}
+
+static int system_user_by_uid(void *context, uid_t uid, struct policy_user *user)
+{
+	struct passwd entry, *found = NULL;
+	int error = getpwuid_r(uid, &entry, user_buffer, sizeof(user_buffer), &found);
 
 	(void)context;
 	if (!found)
@@ -378,6 +456,7 @@ void policy_system_environment(struct policy_environment *environment)
 		.read_file = system_read_file,
 		.glob = system_glob,
 		.user_by_name = system_user_by_name,
+		.user_by_uid = system_user_by_uid,
 		.group_by_name = system_group_by_name,
 		.each_user = system_each_user,
 		.overflow_uid = read_id("/proc/sys/kernel/overflowuid"),

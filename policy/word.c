@@ -132,6 +132,10 @@ static int read_class(struct reader *reader, struct atoms *atoms, size_t begin)
 			strchr(":.=", reader->word->text[reader->at]))
 			return fail(reader, at, 2, "write out the range, as in [a-z]",
 				"named character classes are not known here");
+		if (byte == 256 + '%' || byte == 256 + '$')
+			return fail(reader, reader->at - 1, 1,
+				"for the character itself put a backslash before it",
+				"'%c' has no meaning within brackets", byte & 255);
 		/* A '-' at either end is itself. */
 		if (byte == 256 + '-' && !first && reader->at < reader->word->length &&
 			reader->word->text[reader->at] != ']')
@@ -165,8 +169,10 @@ static int read_define(
 		suggest_init(&suggest, name, length);
 		define_suggest(defines, &suggest);
 		return fail(reader, begin, length + 1,
-			suggest.best ? suggest_hint(&suggest, hint)
-				     : "a define stands before its first use",
+			length == 4 && memcmp(name, "HOME", 4) == 0   ? "write %h"
+			: length == 4 && memcmp(name, "USER", 4) == 0 ? "write %u"
+			: suggest.best				      ? suggest_hint(&suggest, hint)
+				       : "a define stands before its first use",
 			"unknown variable '$%.*s'", (int)length, name);
 	}
 	reader->at += length;
@@ -294,5 +300,49 @@ int word_literal(const struct source *source, uint32_t line, const struct word *
 	}
 	*bytes = copy;
 	*length = count;
+	return 0;
+}
+
+size_t word_glob_escape(const char *name, size_t length, char *out)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (strchr("*?[]\\!^-", name[i]))
+			out[used++] = '\\';
+		out[used++] = name[i];
+	}
+	return used;
+}
+
+int word_glob(const struct source *source, uint32_t line, const struct word *word,
+	struct arena *arena, struct policy_diagnostics *diagnostics, char **text, bool *wild)
+{
+	struct reader reader = {source, line, word, diagnostics, 0};
+	char *copy = arena_alloc(arena, 2 * (size_t)word->length + 1), *plain;
+	size_t count = 0, plain_count = 0;
+	int byte;
+
+	*wild = false;
+	plain = arena_alloc(arena, word->length + 1);
+	if (!copy || !plain)
+		return -ENOMEM;
+	while ((byte = read_byte(&reader)) != -ENODATA) {
+		char c = (char)(byte & 255);
+
+		if (byte < 0)
+			return byte;
+		if (byte >= 256 && strchr("{}$%", c))
+			return fail(&reader, reader.at - 1, 1,
+				"for the character itself put a backslash before it",
+				"'%c' has no meaning in the name of a file", c);
+		*wild |= byte >= 256 && strchr("*?[", c);
+		if (byte >= 256)
+			copy[count++] = c;
+		else
+			count += word_glob_escape(&c, 1, copy + count);
+		plain[plain_count++] = c;
+	}
+	*text = *wild ? copy : plain;
 	return 0;
 }

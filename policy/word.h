@@ -61,4 +61,14 @@ int word_literal(const struct source *source, uint32_t line, const struct word *
 	const char *what, struct arena *arena, struct policy_diagnostics *diagnostics, char **bytes,
 	size_t *length);
 
+/*
+ * Reads the name of a file in which *, ? and [...] are wildcards, as a pattern of glob(7): what is
+ * escaped in the policy is escaped in the pattern. `wild` says whether there is any; where there is
+ * none, the text is the name itself. Returns likewise.
+ */
+int word_glob(const struct source *source, uint32_t line, const struct word *word,
+	struct arena *arena, struct policy_diagnostics *diagnostics, char **text, bool *wild);
+/* Copies a name as a pattern of glob(7) that matches it alone; `out` has twice the bytes. */
+size_t word_glob_escape(const char *name, size_t length, char *out);
+
 #endif

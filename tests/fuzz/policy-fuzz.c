@@ -41,8 +41,10 @@ static int read_file(
 	return 0;
 }
 
-static int no_glob(void *context, const char *pattern, char ***paths, size_t *count)
+static int no_glob(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
 {
+	(void)reason;
 	(void)context;
 	(void)pattern;
 	*paths = NULL;
@@ -55,6 +57,13 @@ static int user_by_name(void *context, const char *name, struct policy_user *use
 	(void)context;
 	*user = (struct policy_user){"alice", 1002, 1002, "/home/alice"};
 	return strcmp(name, "alice") == 0 ? 0 : -ENOENT;
+}
+
+static int user_by_uid(void *context, uid_t uid, struct policy_user *user)
+{
+	(void)context;
+	*user = (struct policy_user){"alice", 1002, 1002, "/home/alice"};
+	return uid == 1002 ? 0 : -ENOENT;
 }
 
 static int group_by_name(void *context, const char *name, gid_t *gid)
@@ -83,8 +92,8 @@ static int each_user(
 
 static struct policy *load(struct text *text, size_t *errors)
 {
-	struct policy_environment environment = {
-		text, read_file, no_glob, user_by_name, group_by_name, each_user, 65534, 65534};
+	struct policy_environment environment = {text, read_file, no_glob, user_by_name,
+		user_by_uid, group_by_name, each_user, 65534, 65534};
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
 	struct policy *policy;
 	int status = policy_load("policy", &environment, diagnostics, &policy);

@@ -92,7 +92,15 @@ def test_check_json():
 def test_check_warns():
     rows = {
         "allow read /**": "this rule grants every file there is",
-        "allow read /x\n\tdeny read /x": "nothing can match this rule: it is denied at P:4",
+        "allow tree /": "this rule grants every file there is",
+        "allow write-tree /": "this rule grants every file there is",
+        "allow read /x\n\tdeny all /x": "nothing can match this rule: it is denied at P:4",
+        "allow read /x\n\tdeny read,stat /x": "nothing can match this rule: it is denied at P:4",
+        "allow read /x/a /y/a\n\tdeny all /x\n\tdeny all /y":
+            "nothing can match this rule: it is denied by several, one of them at P:",
+        "allow read /x /x /x/a\n\tdeny all /x": "nothing can match this rule: it is denied at P:4",
+        "allow read /x/** /y/**\n\tallow read /x/a /y/a":
+            "this rule says nothing that is not said at P:3",
         "allow read /x/y\n\tdeny all /x": "nothing can match this rule: it is denied at P:4",
         "allow read /x\n\tallow read /x": "this rule says nothing that is not said at P:3",
         "allow read /x/**\n\tallow read /x/y/z": "this rule says nothing that is not said at P:3",
@@ -106,13 +114,30 @@ def test_check_warns():
                                policy=f"subject s {{\n\tuser 5\n\t{rules}\n}}\n")
         equal(status, 1, rules)
         check(f"warning: {warning}" in err, rules, err)
-        equal(err.count("warning:"), 1, rules, err)
-    for rules in ("allow read /x/*\n\tdeny read /x/y", "allow read,write /x\n\tdeny read /x",
+        equal(err.count("warning:") - err.count("by this version"), 1, rules, err)
+    for rules in ("allow read /a/b\n\tdeny read /a", "allow read /x/a /y/a\n\tdeny all /x\n\tdeny all /x/a",
+                  "allow read /x/** /z\n\tallow read /x/a /x/a /y", "allow create /x\n\tdeny read /x",
+                  "allow read /x\n\tgroup 7\n}\nsubject t {\n\tuser *\n\tgroup 7\n\tdeny read /x/y",
+                  "allow read /x\n}\nsubject t {\n\tuser *\n\tgroup 7\n\tdeny write /x/y",
+                  "allow read /x/*\n\tdeny read /x/y", "allow read,write /x\n\tdeny read /x",
                   "allow read /x/**\n\tallow write /x/y", "allow read /x/**\n\tallow read /x",
                   "allow read /x/y /z\n\tdeny read /x"):
         status, out, err = run("check", "--policy", "POLICY",
                                policy=f"subject s {{\n\tuser 5\n\t{rules}\n}}\n")
         equal((status, err), (0, ""), rules)
+    # Not the same, for all that the ids are in one place.
+    status, out, err = run("check", "--policy", "POLICY", policy="subject s {\n\tuser 5\n"
+                           "\tallow tree /x idmap 0 5 1\n\tallow tree /x idmap 0 6 1\n}\n")
+    check("says nothing" not in err, err)
+
+
+def test_check_warns_of_too_many_wildcards():
+    def checked(pattern, count):
+        rules = "".join("\tallow read " + pattern.format(i) + "\n" for i in range(count))
+        return run("check", "--policy", "POLICY", policy=f"subject s {{\n\tuser 5\n{rules}}}\n")[2]
+    check("deep paths can be denied" in checked("/**/*{}/**/x", 9000))
+    equal(checked("/**/d{}/x", 9000), "")
+    equal(checked("/a/d{}/*", 9000), "")
 
 
 def test_check_warns_of_a_link():
@@ -124,16 +149,53 @@ def test_check_warns_of_a_link():
                                policy=f"subject s {{\n\tuser 5\n\tallow read {real}/link/x\n}}\n")
         equal(status, 1)
         check(f"'{real}/link' is a symbolic link: this never matches" in err, err)
-        check(f"hint: write {real}/there" in err, err)
+        check(f"hint: write {real}/there/x\n" in err, err)
+        check("P:3:13: " in err, err)
+        with open(f"{real}/file", "w"):
+            pass
+        os.symlink("file", f"{real}/last")
+        for rule, said in ((f"deny all {real}/link/x", "this never matches"),
+                           (f"deny read {real}/link/**", "this never matches"),
+                           (f"deny read {real}/last", "what it leads to is not meant by this"),
+                           (f"allow connect unix:{real}/link/s", "this never matches"),
+                           (f"allow readlink,delete {real}/last", None),
+                           (f"deny read {real}/l*", None)):
+            status, out, err = run("check", "--policy", "POLICY",
+                                   policy=f"subject s {{\n\tuser 5\n\tallow read /q\n\t{rule}\n}}\n")
+            err = "".join(l for l in err.splitlines(True) if "by this version" not in l)
+            equal("symbolic link" in err, said is not None, rule, err)
+            check(said is None or f"is a symbolic link: {said}" in err, rule, err)
+            check(said is None or f"P:4:{rule.rindex(' ') + 3}: " in err, rule, err)
+
+
+def test_check_warns_of_what_is_mapped_away():
+    rows = (("map /var/run /run", "deny all /var/run/x", "/run/x"),
+            ("map /var/run /run", "deny all /var/run", "/run"),
+            ("map /var/run /run", "allow read /var/run/*", "/run"),
+            ("map /var/run /run", "allow read /var/*", None),
+            ("map /a /a/b", "allow read /a/b/x", None),
+            ("map /a /b\nmap /c /a/d", "allow read /a/d/x", None),
+            ("map /a /b\nmap /c /a/d", "allow read /a/e/x", "/b/e/x"))
+    for maps, rule, hint in rows:
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"{maps}\nsubject s {{\n\tuser 5\n\tallow read /q\n\t{rule}\n}}\n")
+        equal("this never matches" in err, hint is not None, rule, err)
+        check(hint is None or f"hint: write {hint}\n" in err, rule, err)
 
 
 def test_check_privileges():
     status, out, err = run("check", "--privileges", "--policy", "POLICY", policy=POLICY)
-    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER\n" in out, out)
+    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE\n" in out, out)
     check("  /run/app: read,stat (P:4)\n" in out, out)
     status, out, err = run("check", "--privileges", "--policy", "POLICY",
                            policy="subject s {\n\tuser 5\n\tallow read /x\n}\n")
     check("capabilities: CAP_DAC_READ_SEARCH\n" in out, out)
+    for rights, capabilities in (("read,create", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN"),
+                                 ("mkdir,delete", "none"), ("write", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE"),
+                                 ("stat", "CAP_DAC_READ_SEARCH")):
+        status, out, err = run("check", "--privileges", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\tallow {rights} /x\n}}\n")
+        check(f"capabilities: {capabilities}\n" in out, rights, out)
 
 
 def test_test():
@@ -156,6 +218,7 @@ def test_explain_allow():
     check("map: P:1: decided as /run/app/x.log\n" in out, out)
     check("subjects: readers\n" in out, out)
     check("%U is 1001" in out, out)
+    check("%u" not in out and "%h" not in out, out)
 
 
 def test_explain_deny():
@@ -178,6 +241,9 @@ def test_explain_near():
         status, out, err = explain(*arguments)
         equal(status, 1, arguments)
         check(f"nearest: {near}\n" in out, arguments, out)
+    status, out, err = run("explain", "--policy", "POLICY", "--user", "5", "read", "/a/b/c",
+                           policy="subject s {\n\tuser 5\n\tallow write /a/b/d\n\tallow read /a/b/e\n}\n")
+    check("nearest: line 4 has the right, but its pattern leaves the path behind /a/b\n" in out, out)
     status, out, err = explain("--user", "1001", "read", "/elsewhere")
     check("nearest" not in out, out)
 
@@ -234,6 +300,38 @@ def test_fmt():
     equal(run.after, PRETTY)
     # What is laid out stays as it is.
     equal(run("fmt", "--check", "POLICY", policy=PRETTY), (0, "", ""))
+
+
+def test_fmt_replaces_the_file():
+    with tempfile.TemporaryDirectory() as place:
+        path = os.path.join(place, "real")
+        with open(path, "w") as stream:
+            stream.write(UGLY)
+        os.chmod(path, 0o640)
+        os.symlink("real", os.path.join(place, "link"))
+        before = os.stat(path).st_ino
+        with open(path) as old:
+            equal(subprocess.run([TOOL, "fmt", os.path.join(place, "link")]).returncode, 0)
+            equal(old.read(), UGLY, "whoever had it open sees it change")
+        with open(path) as stream:
+            equal(stream.read(), PRETTY)
+        check(os.path.islink(os.path.join(place, "link")))
+        equal(os.stat(path).st_mode & 0o7777, 0o640)
+        check(os.stat(path).st_ino != before)
+        equal(sorted(os.listdir(place)), ["link", "real"])
+
+
+def test_nothing_raw_is_printed():
+    policy = ("subject s {\n\tuser 5\n\tallow read /a\\x1b\\[1m\\x0a/b\n}\n"
+              "expect allow user 5 read /a\\x1b\\[1m\\x0a/b\n")
+    for arguments in (("test", "--policy", "POLICY"), ("check", "--privileges", "--policy", "POLICY"),
+                      ("explain", "--policy", "POLICY", "--user", "5", "read", "/a\x1b[1m\n/b"),
+                      ("explain", "--policy", "POLICY", "--user", "5", "read", "/a\x1b[1m\n/c"),
+                      ("explain", "--policy", "POLICY", "--subject", "s")):
+        status, out, err = run(*arguments, policy=policy, name="p\x1b[1m")
+        for text in (out, err):
+            check(not [c for c in text if (c < " " and c not in "\n\t") or c == "\x7f"], arguments, text)
+        check("/a\\x1b" in out, arguments, out, err)
 
 
 def test_fmt_leaves_a_broken_file_alone():

@@ -194,6 +194,7 @@ static void test_narrowing(void **state)
 		.label = "web",
 		.via = "@y"};
 	struct policy_identity none = {.uid = 5, .gid = 5};
+	struct policy_identity only_via = {.uid = 5, .gid = 5, .via = "@y"};
 	struct policy_caller *caller;
 	size_t count;
 	static const char *const paths[] = {"/e", "/u", "/l", "/v"};
@@ -209,7 +210,14 @@ static void test_narrowing(void **state)
 	assert_int_equal(policy_caller_new(policy, &all, &caller), 0);
 	assert_int_equal(policy_caller_subjects(caller), 4);
 	assert_string_equal(policy_caller_subject(caller, 3), "d");
+	/* One subject delegates and three do not. */
+	assert_false(policy_caller_delegates(caller));
+	policy_caller_free(caller);
+	assert_int_equal(policy_caller_new(policy, &only_via, &caller), 0);
 	assert_true(policy_caller_delegates(caller));
+	policy_caller_free(caller);
+	assert_int_equal(policy_caller_new(policy, &none, &caller), 0);
+	assert_false(policy_caller_delegates(caller));
 	policy_caller_free(caller);
 	policy_free(policy);
 }

@@ -51,6 +51,25 @@ static const struct {
 		"+tcp:8.8.8.8:1 -tcp:127.1.1.1:1 -tcp:[::ffff:127.0.0.1]:1"},
 	{"allow connect tcp:*:* any-peer\ndeny connect tcp:[::ffff:127.0.0.0/104]:*",
 		"+tcp:8.8.8.8:1 -tcp:127.1.1.1:1"},
+	/* Linux connects the unspecified address to loopback. */
+	{"allow connect tcp:*:* udp:*:* any-peer\ndeny connect tcp:127.0.0.0/8:80",
+		"-tcp:0.0.0.0:80 -tcp:[::ffff:0.0.0.0]:80 -tcp:[::ffff:127.0.0.1]:80 "
+		"+tcp:0.0.0.0:81 +tcp:[::]:80 +udp:0.0.0.0:80 +tcp:0.0.0.1:80"},
+	{"allow connect tcp:*:* any-peer\ndeny connect tcp:[::1]:*",
+		"-tcp:[::]:80 -tcp:[::1]:1 +tcp:0.0.0.0:80 +tcp:[::2]:80"},
+	{"allow connect tcp:*:* any-peer\ndeny connect tcp:0.0.0.0:80",
+		"-tcp:0.0.0.0:80 -tcp:127.0.0.1:80 +tcp:127.0.0.2:80"},
+	{"allow connect tcp:*:* any-peer\ndeny connect tcp:0.0.0.0/8:80", "-tcp:0.0.0.0:80"},
+	{"allow connect tcp:127.0.0.1:80 any-peer", "+tcp:0.0.0.0:80 -tcp:0.0.0.0:81 -tcp:[::]:80"},
+	{"allow connect tcp:0.0.0.0:80 any-peer", "+tcp:0.0.0.0:80 +tcp:127.0.0.1:80"},
+	{"allow connect tcp:0.0.0.0/8:80 any-peer", "-tcp:0.0.0.0:80"},
+	/* A deny of everything there is denies the socket, too. */
+	{"allow connect unix:/run/a/b unix:/run/c unix:/x\ndeny all /run/a /run/?",
+		"-unix:/run/a/b -unix:/run/c +unix:/x"},
+	{"allow connect unix:/home/alice/b unix:%h/c\ndeny all %h/b",
+		"-unix:/home/alice/b +unix:/home/alice/c"},
+	{"allow connect unix-dgram:/run/a any-peer\ndeny all /run", "-unix-dgram:/run/a"},
+	{"allow connect unix:@run\ndeny all /run /**", "+unix:@run"},
 	{"allow connect tcp:10.0.0.{1,2}:80 any-peer", "+tcp:10.0.0.2:80 -tcp:10.0.0.3:80"},
 };
 
@@ -77,6 +96,51 @@ static void test_addresses(void **state)
 				ask(policy, 7, POLICY_CONNECT, target + 1), POLICY_NO_SUBJECT);
 		}
 		free(targets);
+		policy_free(policy);
+	}
+}
+
+static void test_binding(void **state)
+{
+	static const struct {
+		const char *rule, *targets;
+	} rows[] = {
+		{"tcp:10.0.0.1:80", "-tcp:10.0.0.1:80 -tcp:0.0.0.0:80 -tcp:[::]:80 -tcp:10.0.0.1:0 "
+				    "-tcp:0.0.0.0:0 +tcp:10.0.0.2:80 +tcp:10.0.0.2:0 "
+				    "+tcp:0.0.0.0:81 +udp:0.0.0.0:80 +tcp:[::1]:80"},
+		{"tcp:[2001:db8::1]:80",
+			"-tcp:[::]:80 -tcp:[::]:0 +tcp:0.0.0.0:80 +tcp:[::ffff:0.0.0.0]:80"},
+		{"tcp:*:80", "-tcp:10.0.0.2:0 -tcp:1.1.1.1:80 +tcp:1.1.1.1:81"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[256], *targets = strdup(rows[i].targets), *save;
+		struct policy *policy;
+
+		files_reset();
+		snprintf(text, sizeof(text),
+			"subject s {\nuser *\nallow bind tcp:*:* udp:*:* any-peer\n"
+			"deny bind %s\n}\n",
+			rows[i].rule);
+		policy = load_text(text);
+		for (char *target = strtok_r(targets, " ", &save); target;
+			target = strtok_r(NULL, " ", &save))
+			if ((ask(policy, 5, POLICY_BIND, target + 1) == POLICY_ALLOWED) !=
+				(*target == '+'))
+				fail_msg("%s: %s", rows[i].rule, target);
+		free(targets);
+		policy_free(policy);
+	}
+	/* An allow must name what it gives. */
+	files_reset();
+	{
+		struct policy *policy =
+			load_text("subject s {\nuser *\nallow bind tcp:10.0.0.1:80 any-peer\n}\n");
+
+		assert_int_equal(ask(policy, 5, POLICY_BIND, "tcp:10.0.0.1:80"), POLICY_ALLOWED);
+		assert_int_equal(ask(policy, 5, POLICY_BIND, "tcp:0.0.0.0:80"), POLICY_NO_RULE);
+		assert_int_equal(ask(policy, 5, POLICY_BIND, "tcp:10.0.0.1:0"), POLICY_NO_RULE);
 		policy_free(policy);
 	}
 }
@@ -195,8 +259,53 @@ static void test_tree_conflicts(void **state)
 	policy_free(policy);
 }
 
-static enum policy_reason move(const struct policy *policy, bool is_directory, const char *from,
-	const char *to, uint32_t *missing)
+/* Who lacks a value is denied by what uses it, everywhere; but a deny of addresses is none of files. */
+static void test_lacking_value(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser *\nallow tree /t\nallow rename /r/**\n"
+					  "allow connect unix:/x\ndeny connect unix:/run/%u\n}\n");
+	struct policy_identity identity = {.uid = 4242, .gid = 4242};
+	struct policy_decision decision;
+	struct policy_caller *caller;
+	struct policy_scratch *scratch;
+	uint32_t from;
+
+	(void)state;
+	assert_int_equal(ask(policy, 4242, POLICY_TREE, "/t"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 4242, POLICY_CONNECT, "unix:/x"), POLICY_DENY_RULE);
+	assert_int_equal(policy_caller_new(policy, &identity, &caller), 0);
+	assert_int_equal(policy_scratch_new(policy, &scratch), 0);
+	policy_decide_move(policy, caller, scratch, POLICY_RENAME, true, "/r/a", 4, "/r/b", 4,
+		&decision, &from);
+	assert_int_equal(decision.reason, POLICY_ALLOWED);
+	policy_scratch_free(scratch);
+	policy_caller_free(caller);
+	policy_free(policy);
+	files_reset();
+	policy = load_text("subject s {\nuser *\nallow tree /t\ndeny read /run/%u\n}\n");
+	assert_int_equal(ask(policy, 4242, POLICY_TREE, "/t"), POLICY_DENY_RULE);
+	policy_free(policy);
+}
+
+/* A deny above a tree, of the tree's own subject, whose path is known only with its variable. */
+static void test_tree_beneath_deny(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser *\nallow tree /srv/%U\n}\n"
+					  "subject t {\nuser alice\ndeny watch /srv\n}\n"
+					  "subject u {\nuser *\nallow tree /i idmap 0 5 1\n}\n"
+					  "subject v {\nuser bob\nallow tree /i idmap 0 6 1\n}\n");
+
+	(void)state;
+	assert_int_equal(ask(policy, 1003, POLICY_TREE, "/srv/1003"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 1002, POLICY_TREE, "/srv/1002"), POLICY_DENY_RULE);
+	/* Ids that differ in where they go alone. */
+	assert_int_equal(ask(policy, 1002, POLICY_TREE, "/i"), POLICY_ALLOWED);
+	assert_int_equal(ask(policy, 1003, POLICY_TREE, "/i"), POLICY_OWNERS_DIFFER);
+	policy_free(policy);
+}
+
+static enum policy_reason move_by(const struct policy *policy, uint32_t right, bool is_directory,
+	const char *from, const char *to, uint32_t *missing)
 {
 	struct policy_identity identity = {.uid = 1002, .gid = 1002};
 	struct policy_decision decision;
@@ -206,12 +315,54 @@ static enum policy_reason move(const struct policy *policy, bool is_directory, c
 
 	assert_int_equal(policy_caller_new(policy, &identity, &caller), 0);
 	assert_int_equal(policy_scratch_new(policy, &scratch), 0);
-	policy_decide_move(policy, caller, scratch, POLICY_RENAME, is_directory, from, strlen(from),
-		to, strlen(to), &decision, &from_directory);
+	policy_decide_move(policy, caller, scratch, right, is_directory, from, strlen(from), to,
+		strlen(to), &decision, &from_directory);
 	*missing = decision.missing;
 	policy_scratch_free(scratch);
 	policy_caller_free(caller);
 	return decision.reason;
+}
+
+static enum policy_reason move(const struct policy *policy, bool is_directory, const char *from,
+	const char *to, uint32_t *missing)
+{
+	return move_by(policy, POLICY_RENAME, is_directory, from, to, missing);
+}
+
+/* What only exec or a type gives is a right like any other; and a link is a way to read. */
+static void test_moves_gain_nothing(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser *\n"
+					  "allow rename /plain/** /exec/** /fifo/**\n"
+					  "allow read /plain/** /exec/** /fifo/**\n"
+					  "allow read /exec/** exec\n"
+					  "allow read /fifo/** type fifo\n"
+					  "allow create /l/* /m/*\n"
+					  "allow read /l/*\n"
+					  "}\n");
+	uint32_t missing;
+
+	(void)state;
+	for (unsigned int directory = 0; directory < 2; directory++) {
+		assert_int_equal(
+			move(policy, directory, "/plain/x", "/exec/x", &missing), POLICY_NO_RULE);
+		assert_int_equal(
+			move(policy, directory, "/plain/x", "/fifo/x", &missing), POLICY_NO_RULE);
+		assert_int_equal(
+			move(policy, directory, "/fifo/x", "/exec/x", &missing), POLICY_NO_RULE);
+	}
+	assert_int_equal(move(policy, false, "/plain/x", "/exec/x", &missing), POLICY_NO_RULE);
+	assert_int_equal(missing, POLICY_READ | POLICY_STAT);
+	assert_int_equal(move(policy, false, "/exec/x", "/plain/x", &missing), POLICY_ALLOWED);
+	assert_int_equal(move(policy, false, "/fifo/x", "/plain/x", &missing), POLICY_ALLOWED);
+	assert_int_equal(
+		move_by(policy, POLICY_CREATE, false, "/l/a", "/l/b", &missing), POLICY_ALLOWED);
+	assert_int_equal(
+		move_by(policy, POLICY_CREATE, false, "/l/a", "/m/b", &missing), POLICY_ALLOWED);
+	assert_int_equal(
+		move_by(policy, POLICY_CREATE, false, "/m/a", "/m/b", &missing), POLICY_NO_RULE);
+	assert_int_equal(missing, POLICY_READ);
+	policy_free(policy);
 }
 
 static void test_moves(void **state)
@@ -302,6 +453,14 @@ static void test_expects(void **state)
 	assert_int_equal(decision.reason, POLICY_ALLOWED);
 	assert_int_equal(list[2].identity.gid, (gid_t)-1);
 	policy_free(policy);
+	/* A number is the user whose it is, as `fdbroker explain` has it. */
+	files_reset();
+	policy = load_text("expect deny user 1002 read /x\n");
+	assert_int_equal(policy_expectations(policy, &count)->identity.gid, 1002);
+	policy_free(policy);
+	files_reset();
+	assert_string_equal(load_wrong("expect deny user 4444 read /x\n", 0),
+		"1:18: error: cannot look up the uid 4444: Input/output error");
 }
 
 /* What is explained is what is decided, whatever is asked. */
@@ -347,11 +506,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_addresses, reset),
+		cmocka_unit_test_setup(test_binding, reset),
 		cmocka_unit_test_setup(test_no_addresses, reset),
 		cmocka_unit_test_setup(test_sockets, reset),
 		cmocka_unit_test_setup(test_trees, reset),
 		cmocka_unit_test_setup(test_tree_conflicts, reset),
+		cmocka_unit_test_setup(test_lacking_value, reset),
+		cmocka_unit_test_setup(test_tree_beneath_deny, reset),
 		cmocka_unit_test_setup(test_moves, reset),
+		cmocka_unit_test_setup(test_moves_gain_nothing, reset),
 		cmocka_unit_test_setup(test_limits, reset),
 		cmocka_unit_test_setup(test_expects, reset),
 		cmocka_unit_test_setup(test_explain_agrees, reset),

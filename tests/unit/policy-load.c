@@ -109,6 +109,7 @@ static void test_missing_file(void **state)
 	assert_string_equal(one->file, TEST_FILE);
 	assert_int_equal(one->line, 0);
 	assert_string_equal(one->message, "does not exist");
+	assert_string_equal(one->hint, "create it, or name another with --policy");
 	assert_null(policy_diagnostics_get(diagnostics, 1));
 	policy_diagnostics_free(diagnostics);
 }
@@ -156,6 +157,42 @@ static void test_include(void **state)
 	policy_free(policy);
 }
 
+/* A wildcard in a name that is written otherwise than it is. */
+static void test_include_glob(void **state)
+{
+	static const char *const written[] = {"\"p d\"/*.policy", "p\\ d/*.policy",
+		"p\\x20d/*.policy", "\"p d/*.policy\"", "\"p\"\\ d/[a-c]*.policy",
+		"p?d/*.p\"olic\"y"};
+	struct policy_summary summary;
+	struct policy *policy;
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+		files_reset();
+		add_file("/etc/fdbroker/p d/b.policy", "subject b {\nuser 2\nallow read /b\n}\n");
+		snprintf(text, sizeof(text), "include %s\n", written[i]);
+		policy = load_text(text);
+		policy_summarize(policy, &summary);
+		if (summary.files != 2)
+			fail_msg("%s", text);
+		policy_free(policy);
+	}
+	files_reset();
+	add_file("/etc/fdbroker/d/a*", "");
+	add_file("/etc/fdbroker/d/ab", "");
+	policy = load_text("include ?/a\\*\n");
+	policy_summarize(policy, &summary);
+	assert_int_equal(summary.files, 2);
+	policy_free(policy);
+	assert_string_equal(load_wrong("define x d\ninclude $x/*\n", 0),
+		"2:9: error: '$' has no meaning in the name of a file");
+	assert_string_equal(load_wrong("include {d,e}/*\n", 0),
+		"1:9: error: '{' has no meaning in the name of a file");
+	assert_string_equal(load_wrong("include d/%u*\n", 0),
+		"1:11: error: '%' has no meaning in the name of a file");
+}
+
 static void test_include_errors(void **state)
 {
 	struct policy_diagnostics *diagnostics;
@@ -201,6 +238,84 @@ static void test_defines(void **state)
 	policy_free(policy);
 }
 
+static void test_include_depth(void **state)
+{
+	struct policy *policy;
+	char path[64], text[64];
+
+	(void)state;
+	for (unsigned int last = 16; last <= 17; last++) {
+		files_reset();
+		for (unsigned int i = 1; i <= last; i++) {
+			snprintf(path, sizeof(path), "/etc/fdbroker/f%u", i);
+			snprintf(text, sizeof(text), "include f%u\n", i + 1);
+			if (i == last)
+				text[0] = '\0';
+			add_file(path, text);
+		}
+		if (last == 16) {
+			policy = load_text("include f1\n");
+			policy_free(policy);
+		} else {
+			assert_string_equal(load_wrong("include f1\n", 0),
+				"1:9: error: files include one another more than 16 deep");
+		}
+	}
+}
+
+/* Each define doubles the one before: 36 lines that would be a terabyte. */
+static void test_define_bomb(void **state)
+{
+	char text[8192], *at = text;
+	struct policy *policy;
+
+	(void)state;
+	at += sprintf(at, "define a0 /xx\n");
+	for (unsigned int i = 1; i < 36; i++)
+		at += sprintf(at, "define a%u $a%u$a%u\n", i, i - 1, i - 1);
+	assert_string_equal(
+		load_wrong(text, 0), "12:12: error: it stands for a path of more than 4095 bytes");
+	/* Many that are bearable, one by one. */
+	files_reset();
+	at = text;
+	at += sprintf(at, "define d {0,1,2,3,4,5,6,7,8,9}\ndefine n /x");
+	for (unsigned int i = 0; i < 2000; i++)
+		*at++ = 'x';
+	at += sprintf(at, "/$d$d$d\n");
+	for (unsigned int i = 0; i < 40; i++)
+		at += sprintf(at, "define e%u $n/x\n", i);
+	assert_string_equal(load_wrong(text, 0),
+		"18:12: error: the patterns of the policy take up more than 32 MiB");
+	files_reset();
+	policy =
+		load_text("define a /xx\ndefine b $a$a\nsubject s {\nuser *\nallow read $b$b\n}\n");
+	assert_true(allowed(policy, 5, POLICY_READ, "/xx/xx/xx/xx"));
+	policy_free(policy);
+}
+
+static void test_many_exes(void **state)
+{
+	size_t size = 200000, count;
+	char *text = malloc(size), *at = text, *last = NULL;
+	struct policy *policy;
+
+	(void)state;
+	at += sprintf(at, "subject s {\nuser *\n");
+	for (unsigned int i = 0; i < 2 * POLICY_EXES_MAX; i++)
+		at += sprintf(at, "exe /bin/x%u\n", i % POLICY_EXES_MAX);
+	last = at;
+	strcpy(at, "}\n");
+	policy = load_text(text);
+	policy_exes(policy, &count);
+	assert_int_equal(count, POLICY_EXES_MAX);
+	policy_free(policy);
+	files_reset();
+	strcpy(last, "exe /bin/y\n}\n");
+	assert_string_equal(
+		load_wrong(text, 0), "2051:5: error: more than 1024 different executables");
+	free(text);
+}
+
 static int reset(void **state)
 {
 	(void)state;
@@ -218,8 +333,12 @@ int main(void)
 		cmocka_unit_test_setup(test_missing_file, reset),
 		cmocka_unit_test_setup(test_empty, reset),
 		cmocka_unit_test_setup(test_include, reset),
+		cmocka_unit_test_setup(test_include_glob, reset),
 		cmocka_unit_test_setup(test_include_errors, reset),
 		cmocka_unit_test_setup(test_defines, reset),
+		cmocka_unit_test_setup(test_include_depth, reset),
+		cmocka_unit_test_setup(test_define_bomb, reset),
+		cmocka_unit_test_setup(test_many_exes, reset),
 	};
 
 	return cmocka_run_group_tests_name("policy-load", tests, NULL, NULL);

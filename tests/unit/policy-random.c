@@ -235,6 +235,30 @@ static void shrink_and_print(struct naive_policy *naive, const struct naive_call
 		rights_text, path, text);
 }
 
+/* What an administrator is told is what the broker does. */
+static void same_answers(const struct policy *policy, const struct policy_identity *identity,
+	uint32_t rights, const char *path, const char *mapped,
+	const struct policy_decision *decision)
+{
+	static struct policy_explanation explanation;
+	struct policy_decision asked;
+
+	assert_int_equal(policy_ask(policy, identity, rights, path, &asked), 0);
+	assert_int_equal(policy_explain(policy, identity, rights, path, &explanation), 0);
+	assert_string_equal(explanation.target, mapped);
+	assert_int_equal(asked.reason, decision->reason);
+	assert_int_equal(asked.missing, decision->missing);
+	assert_ptr_equal(asked.rule, decision->rule);
+	assert_int_equal(asked.directory, decision->directory);
+	assert_int_equal(explanation.decision.reason, decision->reason);
+	assert_int_equal(explanation.decision.missing, decision->missing);
+	assert_ptr_equal(explanation.decision.rule, decision->rule);
+	/* The nearest rule is told of only where none allows it, and is an allow. */
+	assert_true(!explanation.near || decision->reason == POLICY_NO_RULE ||
+		    decision->reason == POLICY_NO_SUBJECT);
+	assert_true(!explanation.near || !explanation.near_rule.deny);
+}
+
 static void test_agreement(void **state)
 {
 	static const uint32_t asked[] = {POLICY_READ, POLICY_READ, POLICY_WRITE,
@@ -277,6 +301,9 @@ static void test_agreement(void **state)
 					&decision);
 				answer = naive_decide(&naive, caller, rights, path);
 				counts[answer.reason]++;
+				if (done % 16 == 0)
+					same_answers(
+						policy, &identity, rights, path, mapped, &decision);
 				if (differ(&decision, &answer)) {
 					shrink_and_print(&naive, caller, rights, path);
 					fail();

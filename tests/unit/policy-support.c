@@ -80,8 +80,10 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int glob(void *context, const char *pattern, char ***paths, size_t *count)
+static int glob(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
 {
+	(void)reason;
 	(void)context;
 	*paths = calloc(FILES_MAX, sizeof(**paths));
 	*count = 0;
@@ -102,6 +104,18 @@ static int user_by_name(void *context, const char *name, struct policy_user *use
 		}
 	}
 	return strcmp(name, "broken") == 0 ? -EIO : -ENOENT;
+}
+
+static int user_by_uid(void *context, uid_t uid, struct policy_user *user)
+{
+	(void)context;
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		if (users[i].uid == uid) {
+			*user = users[i];
+			return 0;
+		}
+	}
+	return uid == 4444 ? -EIO : -ENOENT;
 }
 
 static int group_by_name(void *context, const char *name, gid_t *gid)
@@ -135,6 +149,7 @@ void environment_init(struct policy_environment *environment)
 		.read_file = read_file,
 		.glob = glob,
 		.user_by_name = user_by_name,
+		.user_by_uid = user_by_uid,
 		.group_by_name = group_by_name,
 		.each_user = each_user,
 		.overflow_uid = 65534,

@@ -155,6 +155,13 @@ static void test_owners(void **state)
 	write_file("dir/file", 0600);
 	assert_int_equal(chown("dir", 5001, 5001), 0);
 	expect_reason("dir/file", "/dir owned by uid 5001");
+	/* A sticky directory helps only where it is root's. */
+	assert_int_equal(mkdir("sticky", 0755), 0);
+	write_file("sticky/file", 0600);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chown("sticky", 5001, 5001), 0);
+	assert_int_equal(chmod("sticky", 01777), 0);
+	expect_reason("sticky/file", "/sticky owned by uid 5001");
 	write_file("file", 0600);
 	assert_int_equal(symlink("file", "link"), 0);
 	assert_int_equal(lchown("link", 5001, 5001), 0);
@@ -177,6 +184,7 @@ static void test_lookups(void **state)
 	struct policy_user user;
 	gid_t gid = 1;
 	char **paths;
+	const char *reason = NULL;
 	size_t count;
 
 	(void)state;
@@ -189,16 +197,29 @@ static void test_lookups(void **state)
 	assert_int_equal(environment.group_by_name(NULL, "no-such-group", &gid), -ENOENT);
 	write_file("b.policy", 0600);
 	write_file("a.policy", 0600);
-	assert_int_equal(environment.glob(NULL, "*.policy", &paths, &count), 0);
+	assert_int_equal(environment.glob(NULL, "*.policy", &paths, &count, &reason), 0);
 	assert_int_equal(count, 2);
 	assert_string_equal(paths[0], "a.policy");
 	for (size_t i = 0; i < count; i++)
 		free(paths[i]);
 	free(paths);
-	assert_int_equal(environment.glob(NULL, "*.none", &paths, &count), 0);
+	assert_int_equal(environment.glob(NULL, "*.none", &paths, &count, &reason), 0);
 	assert_int_equal(count, 0);
-	assert_int_equal(environment.glob(NULL, "none/*", &paths, &count), 0);
-	assert_int_equal(count, 0);
+	/* A directory that is not there, or that others can write to, could hold anything. */
+	assert_int_equal(environment.glob(NULL, "none/*", &paths, &count, &reason), -ENOENT);
+	assert_string_equal(reason, "is in a directory none/ that does not exist");
+	assert_int_equal(environment.glob(NULL, "a.policy/*", &paths, &count, &reason), -ENOTDIR);
+	assert_int_equal(mkdir("open *", 0700), 0);
+	assert_int_equal(chmod("open *", 0777), 0);
+	assert_int_equal(environment.glob(NULL, "open \\*/*", &paths, &count, &reason), -EPERM);
+	assert_non_null(strstr(reason, "writable by others (mode 0777)"));
+	assert_int_equal(chmod("open *", 0755), 0);
+	write_file("open */x", 0600);
+	assert_int_equal(environment.glob(NULL, "open \\*/*", &paths, &count, &reason), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(paths[0], "open */x");
+	free(paths[0]);
+	free(paths);
 }
 
 int main(void)
