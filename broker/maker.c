@@ -3,7 +3,6 @@
 
 #include "clone.h"
 #include "mounts.h"
-#include "views.h"
 #include "watch.h"
 
 #include <errno.h>

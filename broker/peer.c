@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+_Static_assert(POLICY_EXES_MAX <= SETTLE_EXES_MAX, "the supervisor must be able to hear of all");
+
 /* More groups than this cost a second try. */
 #define GROUPS_USUAL 64
 /* Bytes. Labels are a line of text; a longer one is not known. */

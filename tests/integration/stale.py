@@ -171,8 +171,11 @@ def watches(s):
     """How many the supervisor's inotify instance has."""
     total = 0
     for entry in os.listdir(f"/proc/{s.broker.process.pid}/fd"):
-        with open(f"/proc/{s.broker.process.pid}/fdinfo/{entry}") as file:
-            total += file.read().count("inotify wd:")
+        try:
+            with open(f"/proc/{s.broker.process.pid}/fdinfo/{entry}") as file:
+                total += file.read().count("inotify wd:")
+        except FileNotFoundError:
+            pass  # closed meanwhile: not the one
     return total
 
 
