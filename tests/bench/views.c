@@ -136,7 +136,8 @@ static void prepare(struct bench *bench)
 	policy = fopen(bench->policy, "we");
 	if (!policy)
 		fail(bench->policy);
-	fprintf(policy, "subject bench {\n\tuser 0\n\tallow read %s/*\n\tallow tree %s\n}\n", path, path);
+	fprintf(policy, "subject bench {\n\tuser 0\n\tallow read %s/*\n\tallow tree %s\n}\n", path,
+		path);
 	fclose(policy);
 	bench->bare = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
