@@ -95,11 +95,16 @@ int channel_receive(int channel, struct channel_message *message)
 	if (length == 0)
 		return 0;
 	unsigned int count = take_descriptors(&header, &message->descriptor);
-	if ((size_t)length < HEADER || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || count > 1) {
+	int error = 0;
+	if ((size_t)length < HEADER || (header.msg_flags & MSG_TRUNC) || count > 1)
+		error = -EBADMSG;
+	else if (header.msg_flags & MSG_CTRUNC)
+		error = -EMFILE; /* there was no room for the descriptor */
+	if (error) {
 		if (message->descriptor >= 0)
 			close(message->descriptor);
 		message->descriptor = -1;
-		return -EBADMSG;
+		return error;
 	}
 	message->text[(size_t)length - HEADER] = '\0';
 	return 1;

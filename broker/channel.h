@@ -8,7 +8,7 @@
  *	supervisor, at once	START (when the daemon started; the second socket)
  *				WATCH (an inotify descriptor)
  *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
- *	supervisor, any time	STALE (index)			a view's mounts have changed
+ *	supervisor, any time	STALE (index, or CHANNEL_ALL)	a view's mounts have changed
  *	supervisor, any time	STOP				-> the worker ends with status 0
  *
  * VIEW is heard only before READY: the worker has then read the policy and not one byte from a client.
@@ -19,8 +19,7 @@
  *	VIEW (index, attributes, path)			it names a view, while it loads
  *				-> VIEW (index; error or a descriptor; watches)
  *	RENEW (index)		-> VIEW			one that it has named, made anew
- *	DEVICE (index)		-> VIEW			one in which devices can be opened, until:
- *	DEVICE_DONE		-> VIEW (error)		from now on they cannot
+ *	DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
  *	EXE, IDENTIFY					settle.h
  */
 #ifndef BROKER_CHANNEL_H
@@ -41,10 +40,12 @@ enum channel_type {
 	CHANNEL_STALE,
 	CHANNEL_RENEW,
 	CHANNEL_DEVICE,
-	CHANNEL_DEVICE_DONE,
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
 };
+
+/* The index of all views. */
+#define CHANNEL_ALL UINT32_MAX
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095

@@ -3,8 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* What a worker may ask a device to be opened with. */
+#define DEVICE_FLAGS (O_ACCMODE | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_APPEND)
 
 /* 0 if nobody can change the mount of `view` any more. */
 static int test_dissolved(int view)
@@ -68,18 +75,53 @@ int clone_directory(int directory, uint32_t attributes, int namespace)
 	return error ? error : view;
 }
 
-int clone_for_device(int directory, uint32_t attributes, int *view)
+/* Nobody else ever has `view`, in which devices can be opened: nothing but one of them leaves here. */
+static int open_node(int view, const char *relative, int flags)
 {
-	return make_tree(directory, attributes_to_set(attributes), -1, view);
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned int)(flags & DEVICE_FLAGS) | O_CLOEXEC | O_NONBLOCK |
+			 O_NOCTTY,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	struct open_how look = {.flags = O_PATH | O_CLOEXEC, .resolve = how.resolve};
+	struct stat status;
+	long node = syscall(SYS_openat2, view, relative, &look, sizeof(look));
+
+	if (node < 0)
+		return -errno;
+	bool device = fstat((int)node, &status) == 0 &&
+		      (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode));
+	close((int)node);
+	if (!device)
+		return -EACCES;
+	node = syscall(SYS_openat2, view, relative, &how, sizeof(how));
+	if (node < 0)
+		return -errno;
+	/* It may have been exchanged between the two. */
+	if (fstat((int)node, &status) < 0 ||
+		(!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode))) {
+		close((int)node);
+		return -EACCES;
+	}
+	return (int)node;
 }
 
-int clone_finish(int tree, int view)
+int clone_open_device(int directory, uint32_t attributes, const char *relative, int flags)
 {
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV};
-	int error = 0;
+	struct mount_attr nodev = {.attr_set = MOUNT_ATTR_NODEV};
+	int view, error = 0;
+	int tree = make_tree(directory, attributes_to_set(attributes), -1, &view);
 
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+	if (tree < 0)
+		return tree;
+	int device = open_node(view, relative, flags);
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &nodev, sizeof(nodev)) < 0)
 		error = -errno;
 	int failed = dissolve(tree, view);
-	return error ? error : failed;
+	close(view);
+	if (!error)
+		error = failed;
+	if (error && device >= 0)
+		close(device);
+	return error ? error : device;
 }

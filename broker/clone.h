@@ -22,9 +22,10 @@
 enum view_attribute {
 	VIEW_WRITABLE = 1u << 0, /* else read-only */
 	VIEW_EXEC = 1u << 1,	 /* else noexec */
-	VIEW_DEVICE = 1u << 2,	 /* devices may be opened in it, one at a time (clone_for_device) */
+	VIEW_DEVICE = 1u << 2,	 /* devices beneath it may be asked for (clone_open_device) */
 	VIEW_IDMAP = 1u << 3,	 /* ids in it are not those on disk (idmap.h) */
 	VIEW_PLAIN = 1u << 4,	 /* in an answer: it is no view, but the directory itself */
+	VIEW_FOLDS = 1u << 5,	 /* likewise: names fold on its way (names.h) */
 };
 /* Of those that a view is made with. */
 #define VIEW_KINDS 4
@@ -38,11 +39,11 @@ enum view_attribute {
 int clone_directory(int directory, uint32_t attributes, int namespace);
 
 /*
- * The same in two halves, for opening a device: in between, and only then, device nodes can be opened in the
- * view that *view becomes. clone_finish makes it nodev, so that what was opened cannot be opened again
- * through /proc, and dissolves it; the tree's descriptor is then closed in any case.
+ * Opens the device node `relative` (canonical, relative) beneath `directory` with `flags`, as if in a view of it
+ * with `attributes` in which devices can be opened, through no symbolic link; what it was opened in becomes nodev
+ * before this returns, so that it cannot be opened again through /proc. The device, close-on-exec, the caller's;
+ * or a negative errno: -EACCES where it is no device, and those of openat2(2).
  */
-int clone_for_device(int directory, uint32_t attributes, int *view);
-int clone_finish(int tree, int view);
+int clone_open_device(int directory, uint32_t attributes, const char *relative, int flags);
 
 #endif

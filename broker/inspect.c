@@ -205,8 +205,8 @@ static ssize_t read_entries(int directory, uint64_t from, char *data)
 
 	if (from > INT64_MAX || lseek(directory, (off_t)from, SEEK_SET) < 0)
 		return -EINVAL;
-	/* What is all "." and ".." is not yet the end. */
-	while (used == sizeof(list)) {
+	/* What is all "." and ".." is not yet the end; a file system that says nothing else has one. */
+	for (int i = 0; i < 3 && used == sizeof(list); i++) {
 		long length = syscall(SYS_getdents64, directory, bytes, sizeof(bytes));
 		if (length < 0)
 			return -errno;
@@ -215,6 +215,8 @@ static ssize_t read_entries(int directory, uint64_t from, char *data)
 			break;
 		list.next = (uint64_t)copy_entries(bytes, (size_t)length, data, &used);
 	}
+	if (used == sizeof(list))
+		list.next = 0;
 	memcpy(data, &list, sizeof(list));
 	return (ssize_t)used;
 }

@@ -16,6 +16,9 @@
 /* Views that a worker may name. */
 #define VIEWS_MAX 65536
 
+/* User namespaces that are kept: making one takes a process. */
+#define NAMESPACES 64
+
 struct made {
 	char *path;
 	uint32_t attributes;
@@ -29,7 +32,12 @@ struct maker {
 	int inotify, mountinfo;
 	struct made **views;
 	size_t count, room;
-	int device_tree, device_view; /* of the device that is being opened; -1 */
+	/* The user namespaces made last: one for each caller of an idmapped tree. */
+	struct {
+		struct idmap map;
+		int descriptor;
+	} namespaces[NAMESPACES];
+	unsigned int oldest;
 };
 
 struct maker *maker_new(bool plain, int *inotify)
@@ -39,7 +47,8 @@ struct maker *maker_new(bool plain, int *inotify)
 	if (!maker)
 		return NULL;
 	maker->plain = plain;
-	maker->device_tree = maker->device_view = -1;
+	for (unsigned int i = 0; i < NAMESPACES; i++)
+		maker->namespaces[i].descriptor = -1;
 	maker->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	maker->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (maker->inotify < 0 || maker->mountinfo < 0) {
@@ -52,20 +61,13 @@ struct maker *maker_new(bool plain, int *inotify)
 	return maker;
 }
 
-static void end_device(struct maker *maker)
-{
-	if (maker->device_tree >= 0)
-		close(maker->device_tree);
-	if (maker->device_view >= 0)
-		close(maker->device_view);
-	maker->device_tree = maker->device_view = -1;
-}
-
 void maker_free(struct maker *maker)
 {
 	if (!maker)
 		return;
-	end_device(maker);
+	for (unsigned int i = 0; i < NAMESPACES; i++)
+		if (maker->namespaces[i].descriptor >= 0)
+			close(maker->namespaces[i].descriptor);
 	for (size_t i = 0; i < maker->count; i++) {
 		free(maker->views[i]->path);
 		free(maker->views[i]);
@@ -99,6 +101,12 @@ static void drop_unused(struct maker *maker, const struct watches *before)
 			inotify_rm_watch(maker->inotify, before->descriptors[k]);
 }
 
+/* Of a walk that was overtaken (watch_directory). */
+static void abandon(void *context, const struct watches *watches)
+{
+	drop_unused(context, watches);
+}
+
 /* The watches as text, for the worker: "1 2 17". -ENAMETOOLONG where it is too long for a message. */
 static int write_watches(const struct watches *watches, char *text)
 {
@@ -125,6 +133,24 @@ static uint64_t sign_mounts(const struct maker *maker, const char *path)
 	return signature;
 }
 
+/* The namespace of that map, the maker's: one that is kept, or a new one in the place of the oldest. */
+static int find_namespace(struct maker *maker, const struct idmap *map)
+{
+	for (unsigned int i = 0; i < NAMESPACES; i++)
+		if (maker->namespaces[i].descriptor >= 0 &&
+			memcmp(&maker->namespaces[i].map, map, sizeof(*map)) == 0)
+			return maker->namespaces[i].descriptor;
+	int namespace = idmap_namespace(map);
+	if (namespace < 0)
+		return namespace;
+	unsigned int at = maker->oldest++ % NAMESPACES;
+	if (maker->namespaces[at].descriptor >= 0)
+		close(maker->namespaces[at].descriptor);
+	maker->namespaces[at].map = *map;
+	maker->namespaces[at].descriptor = namespace;
+	return namespace;
+}
+
 /* Opens the directory, watched, and clones it. The view or a negative errno. */
 static int open_view(struct maker *maker, struct made *made, const struct idmap *map, bool *plain)
 {
@@ -132,14 +158,12 @@ static int open_view(struct maker *maker, struct made *made, const struct idmap 
 
 	/* First, since it forks: a child must have no part in a clone that is not yet dissolved. */
 	if (made->attributes & VIEW_IDMAP) {
-		namespace = idmap_namespace(map);
+		namespace = find_namespace(maker, map);
 		if (namespace < 0)
 			return namespace;
 	}
-	directory = watch_directory(maker->inotify, made->path, &made->watches);
+	directory = watch_directory(maker->inotify, made->path, &made->watches, abandon, maker);
 	view = directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
-	if (namespace >= 0)
-		close(namespace);
 	*plain = directory >= 0 && maker->plain && (view == -EPERM || view == -ENOSYS);
 	if (*plain)
 		return directory;
@@ -168,7 +192,7 @@ static void make(struct maker *maker, struct made *made, struct channel_message 
 		view = error;
 	}
 	message->type = CHANNEL_VIEW;
-	message->attributes = plain ? VIEW_PLAIN : 0;
+	message->attributes = (plain ? VIEW_PLAIN : 0) | (made->watches.fold ? VIEW_FOLDS : 0);
 	message->error = view < 0 ? -view : 0;
 	message->descriptor = view < 0 ? -1 : view;
 }
@@ -204,42 +228,25 @@ static int name_view(struct maker *maker, struct channel_message *message)
 
 /* ---- devices ---------------------------------------------------------------------------------- */
 
-/* Lends the worker a view in which devices can be opened. */
-static void begin_device(
-	struct maker *maker, const struct made *made, struct channel_message *message)
+/* The device is opened here: a view in which that is possible is nothing to give away. */
+static void open_device(struct maker *maker, struct made *made, struct channel_message *message)
 {
-	struct watches ignored;
-	int directory = watch_directory(maker->inotify, made->path, &ignored);
+	struct watches before = made->watches;
+	int directory = watch_directory(maker->inotify, made->path, &made->watches, abandon, maker);
+	int device = directory;
 
-	end_device(maker);
-	maker->device_tree = directory;
 	if (directory >= 0) {
-		maker->device_tree =
-			clone_for_device(directory, made->attributes, &maker->device_view);
+		device = clone_open_device(
+			directory, made->attributes, message->text, (int)message->attributes);
 		close(directory);
 	}
+	/* The worker knows the watches of the view, which stay. */
+	struct watches found = made->watches;
+	made->watches = before;
+	drop_unused(maker, &found);
 	message->type = CHANNEL_VIEW;
-	message->error = maker->device_tree < 0 ? -maker->device_tree : 0;
-	message->text[0] = '\0';
-	/* A copy: the caller closes what it has sent. */
-	message->descriptor =
-		maker->device_tree < 0 ? -1 : fcntl(maker->device_view, F_DUPFD_CLOEXEC, 3);
-	if (!message->error && message->descriptor < 0)
-		message->error = errno;
-}
-
-static void finish_device(struct maker *maker, struct channel_message *message)
-{
-	int error = -EPROTO;
-
-	if (maker->device_tree >= 0) {
-		error = clone_finish(maker->device_tree, maker->device_view);
-		maker->device_tree = -1;
-	}
-	end_device(maker);
-	message->type = CHANNEL_VIEW;
-	message->error = -error;
-	message->descriptor = -1;
+	message->error = device < 0 ? -device : 0;
+	message->descriptor = device < 0 ? -1 : device;
 	message->text[0] = '\0';
 }
 
@@ -251,10 +258,6 @@ int maker_answer(struct maker *maker, bool loading, struct channel_message *mess
 		return -EPROTO;
 	if (message->type == CHANNEL_VIEW)
 		return loading ? name_view(maker, message) : -EPROTO;
-	if (message->type == CHANNEL_DEVICE_DONE) {
-		finish_device(maker, message);
-		return 0;
-	}
 	if (message->index < maker->count)
 		made = maker->views[message->index];
 	if (made && message->type == CHANNEL_RENEW) {
@@ -262,7 +265,7 @@ int maker_answer(struct maker *maker, bool loading, struct channel_message *mess
 		return 0;
 	}
 	if (made && message->type == CHANNEL_DEVICE && (made->attributes & VIEW_DEVICE)) {
-		begin_device(maker, made, message);
+		open_device(maker, made, message);
 		return 0;
 	}
 	return -EPROTO;

@@ -22,10 +22,9 @@ struct maker *maker_new(bool plain, int *inotify);
 void maker_free(struct maker *maker);
 
 /*
- * Answers a VIEW (the worker loads: it names a view and gets it), a RENEW (it asks for one again), a DEVICE
- * (for one in which device nodes can be opened, until its DEVICE_DONE) or a DEVICE_DONE. The answer is put in
- * the place of `message`; its descriptor is the caller's to send and to close. 0; a negative errno where this is
- * nothing that a worker says.
+ * Answers a VIEW (the worker loads: it names a view and gets it), a RENEW (it asks for one again) or a DEVICE (it
+ * asks for a device beneath one). The answer is put in the place of `message`; its descriptor is the caller's to
+ * send and to close. 0; a negative errno where this is nothing that a worker says.
  */
 int maker_answer(struct maker *maker, bool loading, struct channel_message *message);
 

@@ -155,35 +155,25 @@ static void settle(struct opening *opening, bool create)
 
 /*
  * A device cannot be opened in a view, so that one that is not granted is not even touched. One of a type that
- * the rule grants is opened in a view that is lent for it and made nodev before the descriptor goes anywhere:
- * it cannot be opened again with more. -EACCES where it is no such device.
+ * the rule grants is opened by the supervisor. -EACCES where it is no such device.
  */
 static int open_device(struct opening *opening, int view, const char *relative)
 {
 	uint32_t types = opening->access.types;
 	uint32_t attributes = resolve_attributes(access_rights(opening->flags), &opening->access);
 	struct stat status;
-	int device = resolve_beneath(view, relative, O_PATH, 0);
+	int node = resolve_beneath(view, relative, O_PATH, 0);
 
-	if (device < 0)
-		return device;
-	bool granted = fstat(device, &status) == 0 &&
+	if (node < 0)
+		return node;
+	bool granted = fstat(node, &status) == 0 &&
 		       ((S_ISCHR(status.st_mode) && (types & POLICY_TYPE_CHARDEV)) ||
 			       (S_ISBLK(status.st_mode) && (types & POLICY_TYPE_BLOCKDEV)));
-	close(device);
+	close(node);
 	if (!granted)
 		return -EACCES;
-	struct views *views = opening->resolution.resolver->views;
-	int lent = views_lend(views, opening->access.directory, attributes);
-	if (lent < 0)
-		return lent;
-	device = resolve_beneath(
-		lent, relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
-	close(lent);
-	int error = views_end_loan(views);
-	if (error && device >= 0)
-		close(device);
-	return error ? error : device;
+	return views_open_device(opening->resolution.resolver->views, opening->access.directory,
+		attributes, relative, opening->flags);
 }
 
 /* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "resolve.h"
 
+#include "names.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -68,17 +68,15 @@ uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decis
 int resolve_view(const struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative)
 {
-	size_t count;
-	const struct policy_directory *directory =
-		&policy_directories(resolution->resolver->policy, &count)[decision->directory];
-	size_t prefix = strlen(directory->path);
+	struct views *views = resolution->resolver->views;
+	size_t prefix = views_prefix(views, decision->directory);
+	int view = views_get(views, decision->directory, resolve_attributes(rights, decision));
 
 	*relative = resolution->path + (prefix == 1 ? 1 : prefix + 1);
 	if (resolution->length <= prefix)
 		*relative = ".";
-	int view = views_get(resolution->resolver->views, decision->directory,
-		resolve_attributes(rights, decision));
-	/* The directory itself is reached through a link, which the record has said: nothing to follow. */
+	/* The directory itself is reached through a link, which the record has said: nothing to
+	 * follow. */
 	return view == -ELOOP ? -EACCES : view;
 }
 
@@ -100,66 +98,51 @@ int resolve_beneath(int view, const char *relative, int flags, mode_t mode)
 	return descriptor < 0 ? -errno : (int)descriptor;
 }
 
-/* Of statfs(2); not all are in the headers. */
-static bool folds(uint32_t type)
+/*
+ * Walks from the view to the directory that holds `relative`, and looks at each directory on the way: in each of
+ * them a name is looked up. 0 or -EACCES.
+ */
+static int check_way(int view, const char *relative)
 {
-	static const uint32_t types[] = {
-		MSDOS_SUPER_MAGIC, EXFAT_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC,
-		SMB2_SUPER_MAGIC, FUSE_SUPER_MAGIC, HPFS_SUPER_MAGIC, ADFS_SUPER_MAGIC,
-		AFFS_SUPER_MAGIC, 0x7366746e, /* ntfs3 */
-		0x5346544e,		      /* ntfs */
-		0x482b,			      /* hfsplus */
-		0x4244,			      /* hfs */
-	};
+	char component[POLICY_PATH_BUFFER];
+	int directory = view;
+	bool folds = names_fold(view);
 
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (types[i] == type)
-			return true;
-	return false;
-}
-
-/* Whether names in the directory that holds `relative` mean just themselves. 0 or a negative errno. */
-static int check_directory(int view, const char *relative)
-{
-	char parent[POLICY_PATH_BUFFER];
-	const char *slash = strrchr(relative, '/');
-	size_t length = slash ? (size_t)(slash - relative) : 0;
-	struct statfs system;
-	int flags = 0, error = 0;
-
-	memcpy(parent, length ? relative : ".", length ? length : 1);
-	parent[length ? length : 1] = '\0';
-	int directory = resolve_beneath(view, parent, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
-	/* What hinders here hinders the opening itself, which then says it. */
-	if (directory < 0)
-		return 0;
-	if (fstatfs(directory, &system) < 0 || folds((uint32_t)system.f_type))
-		error = -EACCES;
-	/* ext4, f2fs and tmpfs fold case in directories that are marked so (chattr +F). */
-	else if (ioctl(directory, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL))
-		error = -EACCES;
-	close(directory);
-	return error;
+	while (!folds && strchr(relative, '/')) {
+		size_t length = strcspn(relative, "/");
+		memcpy(component, relative, length);
+		component[length] = '\0';
+		relative += length + 1;
+		int next = resolve_beneath(directory, component, O_PATH | O_DIRECTORY, 0);
+		if (directory != view)
+			close(directory);
+		directory = next;
+		/* There is nothing, or a link: the opening will say so. */
+		if (next == -ENOENT || next == -ENOTDIR || next == -ELOOP)
+			return 0;
+		folds = next < 0 || names_fold(next);
+	}
+	if (directory >= 0 && directory != view)
+		close(directory);
+	return folds ? -EACCES : 0;
 }
 
 int resolve_check_names(const struct resolution *resolution, int view, const char *relative,
 	const struct policy_decision *decision)
 {
 	const struct resolver *resolver = resolution->resolver;
-	const struct policy_directory *directory;
-	size_t count;
 
-	if (!resolver->denies)
+	/* Which names a folding file system takes for the same, nobody here knows: so any deny that the caller
+	 * has could mean the file, wherever it stands. */
+	if (!resolver->denies || !policy_denies_beneath(resolver->policy, resolution->caller,
+					 resolver->scratch, "/", 1))
 		return 0;
-	directory = &policy_directories(resolver->policy, &count)[decision->directory];
-	if (!policy_denies_beneath(resolver->policy, resolution->caller, resolver->scratch,
-		    directory->path, strlen(directory->path)))
-		return 0;
-	int error = check_directory(view, relative);
+	int error = views_fold(resolver->views, decision->directory) ? -EACCES
+								     : check_way(view, relative);
 	if (error) {
 		resolution->outcome->verdict = VERDICT_DENY;
 		resolution->outcome->reason =
-			"the file system may know the file by other names, and a rule denies some there";
+			"the file system may know the file by other names, and a rule denies some";
 	}
 	return error;
 }
@@ -307,8 +290,10 @@ int resolve_error(const struct resolution *resolution, int error)
 {
 	if (!resolution->links || error >= 0)
 		return error;
-	/* The caller's own limits, and those of the machine, are no news about the file. */
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? error : -EACCES;
+	/* The limits of the machine, and a race lost, are no news about the file. */
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN
+		       ? error
+		       : -EACCES;
 }
 
 int resolve_open(
@@ -331,8 +316,8 @@ int resolve_open(
 		int error = resolve_follow(resolution, view, relative, !(flags & O_NOFOLLOW));
 		/* A link of which only the last component is one is what was asked for: another, which was in
 		 * the way, has gone. */
-		if (error == -ELOOP && (flags & O_PATH) && tries++ < RESOLVE_LINKS_MAX)
-			continue;
+		if (error == -ELOOP && (flags & O_PATH))
+			error = tries++ < RESOLVE_LINKS_MAX ? 0 : -EAGAIN;
 		if (error)
 			return resolve_error(resolution, error);
 	}

@@ -48,6 +48,7 @@ struct supervisor {
 	int questions;	     /* likewise: what it asks about clients (settle.h) */
 	struct settle_exes exes;
 	bool ready;  /* it is confined and serves */
+	bool untold; /* it is yet to hear that all its views are stale */
 	bool served; /* some worker was ready once */
 	int backoff;
 	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
@@ -144,6 +145,7 @@ static int start_worker(struct supervisor *supervisor)
 
 	supervisor->due = 0;
 	supervisor->ready = false;
+	supervisor->untold = false;
 	if (channel < 0)
 		return channel;
 	settle_forget(&supervisor->exes);
@@ -343,19 +345,30 @@ static void hear_questions(struct supervisor *supervisor)
 			return;
 }
 
-/* One of the worker's views is to be made anew (maker_mounts). */
-static void tell_stale(void *context, uint32_t index)
+/* Some of the worker's views are to be made anew (maker_mounts). One that loads hears of it when it serves. */
+static void tell_stale(struct supervisor *supervisor, uint32_t index)
 {
-	struct supervisor *supervisor = context;
 	struct channel_message message = {
 		.type = CHANNEL_STALE,
 		.index = index,
 		.descriptor = -1,
 	};
+	int error = -EAGAIN;
 
-	/* A worker that still loads is told too: it hears of it when it serves. */
-	if (supervisor->channel >= 0 && channel_send(supervisor->channel, &message))
+	if (supervisor->channel >= 0 && (index == CHANNEL_ALL || !supervisor->untold))
+		error = channel_send(supervisor->channel, &message);
+	/* It has no room for so many: all of them, as soon as it has. */
+	if (!error && index == CHANNEL_ALL)
+		supervisor->untold = false;
+	else if (error == -EAGAIN)
+		supervisor->untold = true;
+	else if (error)
 		give_up_worker(supervisor);
+}
+
+static void view_stale(void *context, uint32_t index)
+{
+	tell_stale(context, index);
 }
 
 static void hear_signal(struct supervisor *supervisor)
@@ -400,18 +413,21 @@ static void run(struct supervisor *supervisor)
 		int mounts = supervisor->maker ? maker_mounts_descriptor(supervisor->maker) : -1;
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
-			{.fd = supervisor->channel, .events = POLLIN},
+			{.fd = supervisor->channel,
+				.events = POLLIN | (supervisor->untold ? POLLOUT : 0)},
 			{.fd = supervisor->questions, .events = POLLIN},
 			{.fd = mounts, .events = POLLPRI},
 		};
 		if (poll(sources, 4, wait) < 0)
 			continue;
 		if (sources[3].revents && supervisor->maker)
-			maker_mounts(supervisor->maker, tell_stale, supervisor);
+			maker_mounts(supervisor->maker, view_stale, supervisor);
 		/* First what must be known before READY, which comes on the other socket. */
 		if (sources[2].revents && supervisor->questions >= 0)
 			hear_questions(supervisor);
-		if (sources[1].revents && supervisor->channel >= 0)
+		if ((sources[1].revents & POLLOUT) && supervisor->untold)
+			tell_stale(supervisor, CHANNEL_ALL);
+		if ((sources[1].revents & ~POLLOUT) && supervisor->channel >= 0)
 			hear_worker(supervisor);
 		if (sources[0].revents)
 			hear_signal(supervisor);

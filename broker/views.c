@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "views.h"
 
+#include "anchors.h"
 #include "channel.h"
 #include "watch.h"
 
@@ -23,19 +24,22 @@ struct link {
 };
 
 struct view {
-	const char *path; /* the policy's */
+	char *path;	  /* of the directory */
 	const char *file; /* where the policy names it */
 	unsigned int line;
 	uint32_t attributes;
 	struct idmap map;
 	int descriptor; /* or the negative errno with which making it failed */
-	bool stale;
+	bool stale, folds;
 	struct link *links;
 	int link_count;
 };
 
 /* The highest id but the two that mean "none": nobody has it. */
 #define PROBE_ID (UINT32_MAX - 2)
+
+/* Of directories that views are made of; above that they share those of directories above them. */
+#define DIRECTORIES_MAX 1000
 
 #define BUCKETS 1024
 
@@ -44,7 +48,9 @@ struct views {
 	size_t directory_count;
 	int questions, inotify;
 	bool plain;
-	uint32_t (*kinds)[VIEW_KINDS]; /* of each directory: a number of `list`, or NONE */
+	uint32_t (*kinds)[VIEW_KINDS];	/* of each directory: a number of `list`, or NONE */
+	struct anchor *anchors;		/* of each directory: what there is a view of */
+	uint32_t (*shared)[VIEW_KINDS]; /* of each that is the first with its anchor: the same */
 	size_t tree_count;
 	uint32_t (*trees)[2]; /* of each tree: the number of the read-only one, the writable one */
 	struct view *list;
@@ -71,27 +77,54 @@ static uint32_t add(struct views *views, const struct view *view)
 	return views->count++;
 }
 
-static void add_directories(struct views *views)
+/* 0 or -ENOMEM. */
+static int choose_anchors(struct views *views)
+{
+	const char **paths = calloc(views->directory_count + 1, sizeof(*paths));
+	int error;
+
+	if (!paths)
+		return -ENOMEM;
+	for (size_t i = 0; i < views->directory_count; i++)
+		paths[i] = views->directories[i].path;
+	error = anchors_choose(paths, views->directory_count, DIRECTORIES_MAX, views->anchors);
+	free(paths);
+	return error;
+}
+
+/* Whichever of the directories with the same anchor wants a view first has it made; the others share it. */
+static int add_directories(struct views *views)
 {
 	for (uint32_t i = 0; i < views->directory_count; i++) {
 		const struct policy_directory *directory = &views->directories[i];
+		uint32_t *first = views->shared[views->anchors[i].first];
 		uint32_t device = directory->types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)
 					  ? VIEW_DEVICE
 					  : 0;
 		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
-			const struct view view = {
-				.path = directory->path,
-				.file = directory->file,
-				.line = directory->line,
-				.attributes = kind | device,
-			};
-			views->kinds[i][kind] = wanted(directory, kind) ? add(views, &view) : NONE;
+			views->kinds[i][kind] = NONE;
+			if (!wanted(directory, kind))
+				continue;
+			if (first[kind] == NONE) {
+				const struct view view = {
+					.path = strndup(directory->path, views->anchors[i].length),
+					.file = directory->file,
+					.line = directory->line,
+					.attributes = kind,
+				};
+				if (!view.path)
+					return -ENOMEM;
+				first[kind] = add(views, &view);
+			}
+			views->kinds[i][kind] = first[kind];
+			views->list[first[kind]].attributes |= device;
 		}
 	}
+	return 0;
 }
 
 /* Trees with variables are not made here: their paths are different for each caller. */
-static void add_trees(struct views *views, const struct policy_tree *trees)
+static int add_trees(struct views *views, const struct policy_tree *trees)
 {
 	static const uint32_t rights[] = {POLICY_TREE, POLICY_WRITE_TREE};
 
@@ -104,8 +137,11 @@ static void add_trees(struct views *views, const struct policy_tree *trees)
 			.count = tree->idmap_count,
 		};
 		for (uint32_t writable = 0; writable < 2; writable++) {
+			views->trees[i][writable] = NONE;
+			if (!(tree->rights & rights[writable]) || tree->variables)
+				continue;
 			const struct view view = {
-				.path = tree->path,
+				.path = strdup(tree->path),
 				.file = tree->file,
 				.line = tree->line,
 				.attributes = (writable ? VIEW_WRITABLE : 0) |
@@ -113,12 +149,12 @@ static void add_trees(struct views *views, const struct policy_tree *trees)
 					      (tree->idmap ? VIEW_IDMAP : 0),
 				.map = map,
 			};
-			views->trees[i][writable] =
-				(tree->rights & rights[writable]) && !tree->variables
-					? add(views, &view)
-					: NONE;
+			if (!view.path)
+				return -ENOMEM;
+			views->trees[i][writable] = add(views, &view);
 		}
 	}
+	return 0;
 }
 
 struct views *views_new(const struct policy *policy, int questions, int inotify)
@@ -132,17 +168,28 @@ struct views *views_new(const struct policy *policy, int questions, int inotify)
 	views->inotify = inotify;
 	views->directories = policy_directories(policy, &views->directory_count);
 	trees = policy_trees(policy, &views->tree_count);
+	views->anchors = calloc(views->directory_count + 1, sizeof(*views->anchors));
+	views->shared = malloc((views->directory_count + 1) * sizeof(*views->shared));
 	views->kinds = calloc(views->directory_count + 1, sizeof(*views->kinds));
 	views->trees = calloc(views->tree_count + 1, sizeof(*views->trees));
 	views->list = calloc(VIEW_KINDS * views->directory_count + 2 * views->tree_count + 1,
 		sizeof(*views->list));
-	if (!views->kinds || !views->trees || !views->list) {
+	if (!views->anchors || !views->shared || !views->kinds || !views->trees || !views->list ||
+		choose_anchors(views)) {
 		views_free(views);
 		return NULL;
 	}
-	add_directories(views);
-	add_trees(views, trees);
+	memset(views->shared, 0xff, (views->directory_count + 1) * sizeof(*views->shared));
+	if (add_directories(views) || add_trees(views, trees)) {
+		views_free(views);
+		return NULL;
+	}
 	return views;
+}
+
+size_t views_prefix(const struct views *views, uint32_t directory)
+{
+	return views->anchors[directory].length;
 }
 
 size_t views_count(const struct views *views)
@@ -258,6 +305,13 @@ static struct channel_message question(
 	return message;
 }
 
+/* Whether the answer holds until a watch says otherwise. */
+static bool is_lasting(int descriptor)
+{
+	return descriptor >= 0 || descriptor == -ENOENT || descriptor == -ENOTDIR ||
+	       descriptor == -ELOOP || descriptor == -EINVAL;
+}
+
 /* Has a view made, named to the supervisor for the first time or again. 0 or a negative errno: it is gone. */
 static int make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid)
 {
@@ -270,16 +324,14 @@ static int make(struct views *views, struct view *view, uint32_t type, uid_t uid
 		return error;
 	if (message.attributes & VIEW_PLAIN)
 		views->plain = true;
+	view->folds = message.attributes & VIEW_FOLDS;
 	unlink_all(views, view);
 	error = link_all(views, view, message.text);
-	view->descriptor = message.error ? -message.error : message.descriptor;
-	if (!message.error && message.descriptor < 0)
-		error = -EMFILE; /* it was lost on the way: no room for it */
-	view->stale = error != 0;
-	if (error) {
-		close_view(view);
-		view->descriptor = error;
-	}
+	if (error && message.descriptor >= 0)
+		close(message.descriptor);
+	view->descriptor = error ? error : message.error ? -message.error : message.descriptor;
+	/* What is short now need not be the next time; what is not there is heard of when it comes. */
+	view->stale = !is_lasting(view->descriptor);
 	return 0;
 }
 
@@ -318,7 +370,10 @@ void views_free(struct views *views)
 	for (uint32_t i = 0; i < views->count; i++) {
 		unlink_all(views, &views->list[i]);
 		close_view(&views->list[i]);
+		free(views->list[i].path);
 	}
+	free(views->anchors);
+	free(views->shared);
 	free(views->kinds);
 	free(views->trees);
 	free(views->list);
@@ -368,8 +423,12 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid
 		return -EPERM;
 	if (view->stale)
 		error = make(views, view, CHANNEL_RENEW, uid, gid);
-	if (!error && view->descriptor < 0)
+	if (!error && view->descriptor < 0) {
 		error = view->descriptor;
+		/* It says something of that caller only. */
+		if (is_callers(view))
+			view->stale = true;
+	}
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */
@@ -380,28 +439,35 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid
 	return error ? error : directory;
 }
 
-int views_lend(struct views *views, uint32_t directory, uint32_t attributes)
+int views_open_device(struct views *views, uint32_t directory, uint32_t attributes,
+	const char *relative, int flags)
 {
 	const struct view *view = find(views, directory, attributes);
 	struct channel_message message = {.type = CHANNEL_DEVICE, .descriptor = -1};
 
 	if (!view)
 		return -EACCES;
+	if (views->plain)
+		return -EPERM;
+	if (strlen(relative) > CHANNEL_TEXT_MAX)
+		return -ENAMETOOLONG;
 	message.index = (uint32_t)(view - views->list);
+	message.attributes = (uint32_t)flags;
+	strcpy(message.text, relative);
 	int error = ask(views, &message);
 	if (error)
 		return error;
-	if (message.error)
-		return -message.error;
-	return message.descriptor < 0 ? -EMFILE : message.descriptor;
+	return message.error ? -message.error : message.descriptor;
 }
 
-int views_end_loan(struct views *views)
+bool views_fold(struct views *views, uint32_t directory)
 {
-	struct channel_message message = {.type = CHANNEL_DEVICE_DONE, .descriptor = -1};
-	int error = ask(views, &message);
-
-	return error ? error : -message.error;
+	for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
+		const struct view *view = find(views, directory, kind);
+		if (view && view->folds)
+			return true;
+	}
+	return false;
 }
 
 int views_descriptor(const struct views *views)
@@ -412,8 +478,9 @@ int views_descriptor(const struct views *views)
 void views_stale(struct views *views, uint32_t index)
 {
 	/* Closed at once: a file system that was unmounted is not to be kept busy. */
-	if (index < views->count)
-		close_view(&views->list[index]);
+	for (uint32_t i = 0; i < views->count; i++)
+		if (i == index || index == CHANNEL_ALL)
+			close_view(&views->list[i]);
 }
 
 /* Marks the views that an event is about. */

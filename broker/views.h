@@ -46,17 +46,26 @@ bool views_plain(const struct views *views);
 int views_get(struct views *views, uint32_t directory, uint32_t attributes);
 
 /*
+ * How many bytes of the path of a directory of the policy name what its views show: all, unless the policy has
+ * more directories than there are views of; 1 for "/".
+ */
+size_t views_prefix(const struct views *views, uint32_t directory);
+
+/*
  * Opens a tree of the policy (policy_trees), for a caller of those ids. A descriptor that is the caller's of
  * this function, or a negative errno: -EACCES where there is no such tree here.
  */
 int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid);
 
 /*
- * The same for opening a device: a view in which that is possible, the caller's to close; and, after the device
- * has been opened, the end of that: 0, or a negative errno and then the device is not to be handed out.
+ * Has the supervisor open a device beneath the view, by its name there, with `flags` (open(2)). A descriptor, the
+ * caller's of this function, which cannot be opened again with more; or a negative errno.
  */
-int views_lend(struct views *views, uint32_t directory, uint32_t attributes);
-int views_end_loan(struct views *views);
+int views_open_device(struct views *views, uint32_t directory, uint32_t attributes,
+	const char *relative, int flags);
+
+/* Whether names fold in a directory on the way to what is shown for that directory of the policy (names.h). */
+bool views_fold(struct views *views, uint32_t directory);
 
 /* The descriptor to poll for changes, and what to call when it is readable, before anything is served. */
 int views_descriptor(const struct views *views);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "watch.h"
 
+#include "names.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -51,11 +53,14 @@ static int walk(int inotify, const char *path, struct watches *watches)
 	int error;
 
 	watches->count = 0;
+	watches->fold = false;
 	while (directory >= 0) {
 		bool end = path[0] == '\0' || (path[0] == '/' && path[1] == '\0');
 		error = add_watch(inotify, directory, end ? AT_THE_END : ON_THE_WAY, watches);
 		if (!error && end)
 			return directory;
+		/* In this one the next name is looked up. */
+		watches->fold = watches->fold || names_fold(directory);
 		size_t length = strcspn(++path, "/");
 		if (!error && (watches->count == WATCH_DEPTH_MAX || length >= sizeof(name)))
 			error = -ENAMETOOLONG;
@@ -81,7 +86,8 @@ static bool same(int one, int other)
 	       a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id;
 }
 
-int watch_directory(int inotify, const char *path, struct watches *watches)
+int watch_directory(int inotify, const char *path, struct watches *watches,
+	void (*abandon)(void *context, const struct watches *watches), void *context)
 {
 	/* A step may have changed before it was watched. What the path means when all are, counts. */
 	for (int i = 0; i < TRIES; i++) {
@@ -94,6 +100,9 @@ int watch_directory(int inotify, const char *path, struct watches *watches)
 			return directory;
 		if (directory >= 0)
 			close(directory);
+		struct watches given_up = *watches;
+		watches->count = 0;
+		abandon(context, &given_up);
 	}
 	return -EAGAIN;
 }

@@ -10,6 +10,7 @@
 #ifndef BROKER_WATCH_H
 #define BROKER_WATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Directories on the way to a watched one, the root and itself included. */
@@ -19,14 +20,16 @@
 struct watches {
 	int count; /* how many there are: fewer than the path is deep where it leads nowhere */
 	int descriptors[WATCH_DEPTH_MAX];
+	bool fold; /* names fold in a directory on the way (names.h) */
 };
 
 /*
  * Opens the directory `path` (canonical) with O_PATH, through no symbolic link, with each directory on its way
- * watched by `inotify` as far as the way goes. The descriptor, or a negative errno: -ENOENT, -ENOTDIR,
+ * watched by `inotify` as far as the way goes. A walk that was overtaken is given up: `abandon` gets its watches. The descriptor, or a negative errno: -ENOENT, -ENOTDIR,
  * -ELOOP (a symbolic link), -ENAMETOOLONG (deeper than WATCH_DEPTH_MAX), -ENOSPC
  * (fs.inotify.max_user_watches), -EAGAIN (it changed all the time).
  */
-int watch_directory(int inotify, const char *path, struct watches *watches);
+int watch_directory(int inotify, const char *path, struct watches *watches,
+	void (*abandon)(void *context, const struct watches *watches), void *context);
 
 #endif

@@ -275,9 +275,11 @@ static void serve(struct worker *worker)
 	while (!worker->broken) {
 		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
 		/* What has been replaced must not be served to a request that was sent afterwards. */
+		bool changed = count == EVENTS_MAX; /* that it is not among them says nothing */
 		for (int i = 0; i < count; i++)
-			if (events[i].data.ptr == &worker->loaded.views)
-				views_changed(worker->loaded.views);
+			changed = changed || events[i].data.ptr == &worker->loaded.views;
+		if (changed)
+			views_changed(worker->loaded.views);
 		for (int i = 0; i < count; i++) {
 			void *source = events[i].data.ptr;
 			if (source == &worker->loaded.views)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 int clone_directory(int directory, uint32_t attributes, int namespace)
 {
@@ -14,14 +13,9 @@ int clone_directory(int directory, uint32_t attributes, int namespace)
 	return view < 0 ? -errno : view;
 }
 
-int clone_for_device(int directory, uint32_t attributes, int *view)
+int clone_open_device(int directory, uint32_t attributes, const char *relative, int flags)
 {
-	*view = clone_directory(directory, attributes, -1);
-	return *view < 0 ? *view : dup(*view);
-}
-
-int clone_finish(int tree, int view)
-{
-	(void)view;
-	return close(tree);
+	(void)attributes;
+	int device = openat(directory, relative, flags | O_CLOEXEC);
+	return device < 0 ? -errno : device;
 }

@@ -3,13 +3,15 @@
 A worker that is not itself any more, against its supervisor: the test takes the worker's own descriptors
 (pidfd_getfd(2), as root) and says with them what a worker never says.
 """
+import errno
 import os
 import signal
 import socket
 import struct
 import time
 
-from broker import Broker, Client, Place, ask
+from broker import WORKER_UID, Broker, Place
+from broker import ask as ask_broker
 from linux import as_user, libc, result
 from tap import check, equal, main
 
@@ -22,12 +24,13 @@ START, VIEW, READY, LISTENER, STOP = range(1, 6)
 class Taken:
     """A broker whose worker has been taken over."""
 
-    def __init__(self):
-        self.place = Place()
+    def __init__(self, place=None, rule=None):
+        self.place = place or Place()
         self.place.file("d/x", "x")
-        self.broker = Broker(self.place, (
-            f"subject a {{\n user 5001\n allow read {self.place.name('d')}/*\n}}\n"))
-        equal(as_user(5001, ask, self.broker.abstract, self.place.name("d/x")), "OK")
+        rule = rule or f"allow read {self.place.name('d')}/*"
+        self.broker = Broker(self.place, f"subject a {{\n user 5001\n {rule}\n}}\n")
+        self.given = place
+        equal(as_user(5001, ask_broker, self.broker.abstract, self.place.name("d/x")), "OK")
         self.pidfd = os.pidfd_open(self.broker.worker)
 
     def __enter__(self):
@@ -36,7 +39,8 @@ class Taken:
     def __exit__(self, *exception):
         os.close(self.pidfd)
         self.broker.__exit__()
-        self.place.__exit__()
+        if not self.given:
+            self.place.__exit__()
 
     def take(self, number):
         return result(libc.syscall(SYS_PIDFD_GETFD, self.pidfd, number, 0))
@@ -48,6 +52,22 @@ class Taken:
         channel = socket.socket(fileno=self.take(number))
         channel.settimeout(2)
         return channel
+
+    def questions(self):
+        """The socket on which the worker asks: the other one that is neither named nor listens."""
+        channel = self.channel()
+        with channel:
+            ours = os.fstat(channel.fileno()).st_ino
+        for number in os.listdir(f"/proc/{self.broker.worker}/fd"):
+            if "socket:" not in os.readlink(f"/proc/{self.broker.worker}/fd/{number}"):
+                continue
+            taken = socket.socket(fileno=self.take(int(number)))
+            if not taken.getsockname() and not taken.getsockopt(socket.SOL_SOCKET, 30) and \
+                    os.fstat(taken.fileno()).st_ino != ours:
+                taken.settimeout(2)
+                return taken
+            taken.close()
+        raise AssertionError("the worker asks nobody")
 
     def listeners(self):
         found = []
@@ -61,7 +81,7 @@ class Taken:
     def expect_killed(self):
         equal(self.broker.wait_event("worker")["signal"], "KILL")
         self.broker.wait_event("ready", 2)
-        equal(as_user(5001, ask, self.broker.abstract, self.place.name("d/x")), "OK")
+        equal(as_user(5001, ask_broker, self.broker.abstract, self.place.name("d/x")), "OK")
 
 
 def test_asking_for_a_view_costs_the_worker_its_life_and_gives_nothing():
@@ -94,6 +114,58 @@ def test_sending_descriptors_to_the_supervisor():
         equal(len(os.listdir(f"/proc/{taken.broker.process.pid}/fd")), before)
 
 
+# broker/channel.h, further on.
+WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY = range(6, 12)
+
+
+def ask(questions, message):
+    questions.send(message)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(questions, 8192, 4)
+    except OSError:
+        return None, []
+    return HEADER.unpack_from(data) if data else None, descriptors
+
+
+def test_questions_give_nothing_but_what_was_named():
+    for message in (HEADER.pack(VIEW, 1, 1, 0) + b"/etc", HEADER.pack(VIEW, 0, 1, 0) + b"/etc",
+                    HEADER.pack(RENEW, 1, 0, 0), HEADER.pack(RENEW, 2 ** 32 - 1, 0, 0) + b"/etc",
+                    HEADER.pack(DEVICE, 0, 2, 0) + b"x", HEADER.pack(DEVICE, 9, 2, 0) + b"x",
+                    HEADER.pack(EXE, 0, 0, 0) + b"/bin/sh", HEADER.pack(IDENTIFY, 0, 0, 0),
+                    HEADER.pack(99, 0, 0, 0)):
+        with Taken() as taken:
+            with taken.questions() as questions:
+                equal(ask(questions, message), (None, []), message)
+                taken.expect_killed()
+
+
+def test_a_device_is_asked_for_beneath_its_directory_only():
+    with Place() as place:
+        place.file("d/f", "f")
+        place.file("outside", "outside")
+        os.mknod(place.name("d/null"), 0o20666, os.makedev(1, 3))
+        os.symlink("null", place.name("d/link"))
+        os.symlink("../outside", place.name("d/out"))
+        with Taken(place, f"allow read {place.name('d')}/* type chardev") as taken:
+            with taken.questions() as questions:
+                for name, wanted in ((b"null", 0), (b"f", errno.EACCES), (b"link", errno.ELOOP),
+                                     (b"out", errno.ELOOP), (b"../outside", errno.EXDEV),
+                                     (b"/etc/passwd", errno.EXDEV), (b".", errno.EACCES)):
+                    answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, 0, 0) + name)
+                    equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), name)
+                    for descriptor in descriptors:
+                        # It cannot be opened again: what it was opened in is nodev.
+                        try:
+                            os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR))
+                            raise AssertionError("it could be opened again")
+                        except PermissionError:
+                            pass
+                        os.close(descriptor)
+                # A view for reading opens nothing for writing.
+                answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, os.O_CREAT | 0o100, 0) + b"n")
+                equal((answer[3], descriptors), (errno.ENOENT, []))
+
+
 def test_shutting_the_listening_sockets_down():
     with Taken() as taken:
         for listener in taken.listeners():
@@ -102,7 +174,7 @@ def test_shutting_the_listening_sockets_down():
         # The worker notices, and the next one has others.
         taken.broker.wait_event("ready", 2)
         for address in (taken.broker.abstract, taken.broker.pathname):
-            equal(as_user(5001, ask, address, taken.place.name("d/x")), "OK")
+            equal(as_user(5001, ask_broker, address, taken.place.name("d/x")), "OK")
         check(len(taken.broker.events("ready")) < 4, "it is started again and again")
 
 
@@ -132,7 +204,7 @@ def test_nobody_of_the_workers_uid_can_touch_it():
             except OSError as error:
                 errors.append(error.errno)
             return errors
-        equal(as_user(61234, neighbour), [1, 13])
+        equal(as_user(WORKER_UID, neighbour), [1, 13])
 
 
 main(globals())

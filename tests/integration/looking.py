@@ -404,6 +404,15 @@ def test_a_file_system_that_folds_names_and_a_deny():
                 check(any("other names" in r.get("reason", "") for r in s.broker.events("request")))
                 # Elsewhere under the same rules nothing folds.
                 equal(s.open(place.name("plain/f")), "OK")
+            # Wherever the deny stands, and however the rule spells the directory; mounts within it too.
+            mount("tmpfs", f"{d}/sub", "tmpfs")
+            place.file("d/sub/f", "f", 0o644)
+            for rules in ([f"allow read {place.path}/**", f"deny all {d}/sub"],
+                          [f"allow read {d}/SUB/**", f"deny all {d}/sub/f"]):
+                with Setting(place, *rules) as s:
+                    for name in ("sub", "SUB", "Sub"):
+                        equal(s.open(f"{d}/{name}/f"), "EACCES", name)
+            umount(f"{d}/sub")
             # Without a deny there is nothing to sidestep.
             with Setting(place, f"allow read {place.path}/**") as s:
                 equal(s.open(f"{d}/SECRET"), "OK")

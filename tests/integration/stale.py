@@ -207,6 +207,67 @@ def test_mounts_come_and_go():
         in_child(run, place)
 
 
+def test_a_mount_that_concerns_many_views():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        names = [f"d/{i}" for i in range(600)]
+        versions(place, *names)
+        with Setting(place, [f"allow read {place.name(n)}/*" for n in names]) as s:
+            for _ in range(3):
+                mount("tmpfs", place.name("d"), "tmpfs")
+                time.sleep(0.1)
+                equal(s.answer(place.name("d/7/f")), "ENOENT")
+                umount(place.name("d"))
+                time.sleep(0.1)
+                equal(s.read(place.name("d/599/f")), "d/599")
+            equal(len(s.broker.events("ready")), 1, "the worker was started again")
+    with Place() as place:
+        in_child(run, place)
+
+
+def test_more_directories_than_there_are_views_of():
+    with Place() as place:
+        names = [f"d/{i % 40}/{i}" for i in range(1500)]
+        versions(place, *names[:50])
+        rules = [f"allow read {place.name(n)}/*" for n in names] + [f"deny all {place.name('d/3/3')}"]
+        with Setting(place, rules) as s:
+            check(" 40 views" in s.broker.ready["summary"], s.broker.ready["summary"])
+            equal(s.read(place.name("d/7/7/f")), "d/7/7")
+            equal(s.answer(place.name("d/3/3/f")), "EACCES")
+            place.file("d/7/other/f")
+            equal(s.answer(place.name("d/7/other/f")), "EACCES")
+            versions(place, "next/7")
+            exchange(place.name("d/7"), place.name("next"))
+            equal(s.read(place.name("d/7/7/f")), "next/7")
+
+
+def test_busy_connections_do_not_hide_a_change():
+    """More sockets are ready at once than one call of epoll_wait tells of."""
+    with Place() as place:
+        versions(place, "current", "next")
+        path = place.name("current/f")
+        with Setting(place, [f"allow read {place.name('current')}/*"]) as s:
+            crowd = [Client(s.broker.pathname) for _ in range(200)]
+            wanted = "current"
+            for round in range(40):
+                os.kill(s.broker.worker, 19)
+                for c in crowd:
+                    c.send(path="/nothing/granted")
+                exchange(place.name("current"), place.name("next"))
+                wanted = "next" if wanted == "current" else "current"
+                s.client.send(path=path)
+                os.kill(s.broker.worker, 18)
+                _, error, _, descriptors = s.client.receive()
+                equal(error, 0)
+                with os.fdopen(descriptors[0]) as file:
+                    equal(file.read(), wanted, round)
+                for c in crowd:
+                    c.receive()
+            for c in crowd:
+                c.socket.close()
+
+
 def test_an_unmounted_file_system_is_released():
     def run(place):
         unshare(CLONE_NEWNS)

@@ -45,8 +45,9 @@ PROGRAMS = reachable(BUILD)
 os.environ["LD_LIBRARY_PATH"] = f"{PROGRAMS}/client-lib"
 FDBROKERD = f"{PROGRAMS}/broker/fdbrokerd"
 FDBROKER = f"{PROGRAMS}/cli/fdbroker"
-# Nobody's uid, and the worker's for the tests; no entry in the user data base is needed.
-WORKER_UID = 61234
+# Nobody's uid, and the worker's for this test; no entry in the user data base is needed. One of its own: what
+# brokers have under way is counted by the kernel for each uid.
+WORKER_UID = 100000 + os.getpid() % 100000
 
 OPEN, STATUS = 1, 2
 REQUEST = struct.Struct("=HHIQIHH")

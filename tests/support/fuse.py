@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-A file system in user space that folds case, straight on /dev/fuse: a directory with the file "secret" and the
-file "other", whatever the case of the letters they are asked for with. Serves in a thread until it is unmounted.
+A file system in user space that folds case, straight on /dev/fuse: a directory with the files "secret" and
+"other" and the directory "sub", whatever the case of the letters they are asked for with. Serves in a thread until it is unmounted.
 """
 import errno
 import os
@@ -12,12 +12,13 @@ import threading
 from linux import mount
 
 LOOKUP, FORGET, GETATTR, OPEN, READ, RELEASE, INIT, OPENDIR, RELEASEDIR = 1, 2, 3, 14, 15, 18, 26, 27, 29
-FILES = {b"secret": (2, b"the secret\n"), b"other": (3, b"nothing\n")}
+FILES = {b"secret": (2, b"the secret\n"), b"other": (3, b"nothing\n"), b"sub": (4, None)}
 
 
 def attributes(node):
-    data = b"" if node == 1 else next(text for number, text in FILES.values() if number == node)
-    mode = stat.S_IFDIR | 0o755 if node == 1 else stat.S_IFREG | 0o644
+    data = None if node == 1 else next(text for number, text in FILES.values() if number == node)
+    mode = stat.S_IFDIR | 0o755 if data is None else stat.S_IFREG | 0o644
+    data = data or b""
     return struct.pack("=QQQQQQIIIIIIIIII", node, len(data), 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 
