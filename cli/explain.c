@@ -148,7 +148,7 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 	static const struct {
 		unsigned int mismatch;
 		const char *what;
-	} kinds[] = {
+	} mismatches[] = {
 		{POLICY_MISMATCH_USER, "is not its user"},
 		{POLICY_MISMATCH_GROUP, "is not in its group"},
 		{POLICY_MISMATCH_EXE, "does not run its exe"},
@@ -168,10 +168,10 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 		printf("nearest: line %u allows %s, asked was %s\n", rule->place.line, has, asked);
 		break;
 	case POLICY_NEAR_SUBJECT:
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			if (explanation->mismatch & kinds[i].mismatch)
+		for (size_t i = 0; i < sizeof(mismatches) / sizeof(mismatches[0]); i++)
+			if (explanation->mismatch & mismatches[i].mismatch)
 				printf("nearest: line %u allows it to '%s', but the caller %s\n",
-					rule->place.line, rule->place.subject, kinds[i].what);
+					rule->place.line, rule->place.subject, mismatches[i].what);
 		break;
 	case POLICY_NEAR_PATH:
 		printf("nearest: line %u has the right, but its pattern leaves the path behind ",
@@ -183,17 +183,66 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 	print_rule("  ", rule);
 }
 
+static const char *const kinds[POLICY_KINDS] = {"user", "group", "exe", "unit", "label", "via"};
+
+static void print_subject(const char *before, const struct policy_subject_match *match)
+{
+	printf("%s %s (", before, match->place.subject);
+	print_escaped(match->place.file, strlen(match->place.file));
+	printf(":%u):", match->place.line);
+}
+
+static void print_match(const struct policy_subject_match *match)
+{
+	const char *comma = "";
+
+	print_subject("subject", match);
+	for (size_t i = 0; i < POLICY_KINDS; i++) {
+		if (!match->held[i])
+			continue;
+		printf("%s %s ", comma, kinds[i]);
+		print_escaped(match->held[i], strlen(match->held[i]));
+		comma = ",";
+	}
+	putchar('\n');
+}
+
+/* Of each kind that the subject has, whether it holds. */
+static void print_misses(const struct policy_subject_match *match)
+{
+	const char *comma = "";
+
+	print_subject("nearest subject", match);
+	for (size_t i = 0; i < POLICY_KINDS; i++) {
+		bool fails = match->mismatch & 1u << i;
+
+		if (!fails && !match->held[i])
+			continue;
+		printf("%s %s %s", comma, kinds[i], fails ? "does not match" : "matches");
+		comma = ",";
+	}
+	putchar('\n');
+}
+
 static void print_subjects(const struct policy *policy, const struct policy_identity *identity)
 {
-	struct policy_caller *caller;
+	struct policy_subject_match match;
+	struct policy_summary summary;
+	size_t matched = 0;
 
-	if (policy_caller_new(policy, identity, &caller))
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.subjects; i++) {
+		policy_subject_match(policy, i, identity, &match);
+		if (match.mismatch)
+			continue;
+		print_match(&match);
+		matched++;
+	}
+	if (matched)
 		return;
-	printf("subjects:");
-	for (size_t i = 0; i < policy_caller_subjects(caller); i++)
-		printf(" %s", policy_caller_subject(caller, i));
-	puts(policy_caller_subjects(caller) ? "" : " none");
-	policy_caller_free(caller);
+	puts("subject: none");
+	if (policy_subject_nearest(policy, identity, &match))
+		print_misses(&match);
 }
 
 static void print_values(const struct policy *policy, const struct policy_identity *identity,

@@ -465,6 +465,23 @@ enum policy_mismatch {
 	POLICY_MISMATCH_VIA = 1 << 5,
 };
 
+#define POLICY_KINDS 6 /* as there are POLICY_MISMATCH_*, the i-th of them 1 << i */
+
+/* How an identity stands to a subject. */
+struct policy_subject_match {
+	struct policy_rule_place place; /* of the subject */
+	unsigned int mismatch; /* POLICY_MISMATCH_*: the kinds of lines that fail; 0: it matches */
+	/* Of each kind the value that holds, as written; NULL where none does or there is no line. */
+	const char *held[POLICY_KINDS];
+};
+
+/* The i-th of the summary's count of subjects. The strings live as long as the policy. */
+void policy_subject_match(const struct policy *policy, size_t i,
+	const struct policy_identity *identity, struct policy_subject_match *match);
+/* The subject of which the fewest kinds fail, its user last; false where there is no subject. */
+bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
+	struct policy_subject_match *match);
+
 struct policy_explanation {
 	struct policy_decision decision; /* policy_ask's, by the very same code */
 	char target[POLICY_PATH_BUFFER]; /* as mapped */

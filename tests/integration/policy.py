@@ -216,7 +216,7 @@ def test_explain_allow():
     check("allow: allowed\nrule: P:4: allow read /run/app/*.log /srv/%U/** (subject readers)\n" in out,
           out)
     check("map: P:1: decided as /run/app/x.log\n" in out, out)
-    check("subjects: readers\n" in out, out)
+    check("subject readers (P:2): user 1000-1999\n" in out, out)
     check("%U is 1001" in out, out)
     check("%u" not in out and "%h" not in out, out)
 
@@ -246,6 +246,52 @@ def test_explain_near():
     check("nearest: line 4 has the right, but its pattern leaves the path behind /a/b\n" in out, out)
     status, out, err = explain("--user", "1001", "read", "/elsewhere")
     check("nearest" not in out, out)
+
+
+IDENTITIES = """subject a {
+	user root 1000-1999
+	group 4 5
+	exe /bin/a /bin/b
+	unit x.service
+	label web
+	via @y
+	allow read /a
+}
+subject b {
+	group 7
+	allow read /b
+}
+subject c {
+	user *
+	group 8
+	allow read /c
+}
+"""
+
+
+def test_explain_says_why_a_subject_matched():
+    all_of_a = ("--group", "5", "--exe", "/bin/b", "--unit", "x.service", "--label", "web", "--via", "@y")
+    a = "subject a (P:1): user {}, group 5, exe /bin/b, unit x.service, label web, via @y\n"
+    rows = (
+        (("--user", "1001", *all_of_a), a.format("1000-1999")),
+        (("--user", "0", *all_of_a), a.format("root")),
+        (("--user", "1001", "--group", "7"), "subject b (P:10): group 7\n"),
+        (("--user", "2001", "--group", "7", "--group", "8"),
+         "subject b (P:10): group 7\nsubject c (P:14): user *, group 8\n"),
+        (("--user", "2001"), "subject: none\nnearest subject b (P:10): group does not match\n"),
+        (("--user", "1001", *all_of_a[2:]),
+         "subject: none\nnearest subject a (P:1): user matches, group does not match, exe matches,"
+         " unit matches, label matches, via matches\n"),
+        (("--user", "1001", "--group", "4", *all_of_a[4:]),
+         "nearest subject a (P:1): user matches, group matches, exe does not match, unit matches,"
+         " label matches, via matches\n"),
+        (("--user", "65534", "--group", "7"), "user does not match, group matches\n"),
+    )
+    for arguments, said in rows:
+        status, out, err = run("explain", "--policy", "POLICY", *arguments, "read", "/z", policy=IDENTITIES)
+        equal((status, err), (1, ""), arguments)
+        check(said in out, arguments, out)
+        equal("nearest subject" in out, "nearest subject" in said or "not match" in said, arguments, out)
 
 
 def test_explain_subject():
