@@ -173,6 +173,20 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 				printf("nearest: line %u allows it to '%s', but the caller %s\n",
 					rule->place.line, rule->place.subject, mismatches[i].what);
 		break;
+	case POLICY_NEAR_PORT:
+		printf("nearest: line %u allows port %u", rule->place.line, explanation->port_low);
+		if (explanation->port_high != explanation->port_low)
+			printf("-%u", explanation->port_high);
+		printf(", asked was %s\n", strrchr(explanation->target, ':') + 1);
+		break;
+	case POLICY_NEAR_ADDRESS:
+		printf("nearest: line %u has the right and the port, but another address\n",
+			rule->place.line);
+		break;
+	case POLICY_NEAR_PROTOCOL:
+		printf("nearest: line %u has the right and the address, but another protocol\n",
+			rule->place.line);
+		break;
 	case POLICY_NEAR_PATH:
 		printf("nearest: line %u has the right, but its pattern leaves the path behind ",
 			rule->place.line);

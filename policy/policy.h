@@ -452,6 +452,10 @@ enum policy_near {
 	POLICY_NEAR_NONE,
 	POLICY_NEAR_RIGHT,   /* it is the caller's and matches, but has other rights */
 	POLICY_NEAR_SUBJECT, /* it matches, but its subject is not the caller's: see `mismatch` */
+	/* It is the caller's and has the right, but it is about ... */
+	POLICY_NEAR_PORT,     /* ... the ports `port_low` to `port_high` of the same address ... */
+	POLICY_NEAR_ADDRESS,  /* ... the same port of another address ... */
+	POLICY_NEAR_PROTOCOL, /* ... the same, of another protocol */
 	POLICY_NEAR_PATH, /* it is the caller's and has the rights, and matches up to `depth` bytes
 			   */
 };
@@ -490,6 +494,7 @@ struct policy_explanation {
 	enum policy_near near;
 	struct policy_rule_info near_rule;
 	unsigned int mismatch; /* POLICY_MISMATCH_* */
+	uint16_t port_low, port_high;
 	size_t depth;
 };
 

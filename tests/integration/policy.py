@@ -248,6 +248,50 @@ def test_explain_near():
     check("nearest" not in out, out)
 
 
+ADDRESSES = """subject s {
+	user 1001
+	allow connect tcp:10.0.0.5:5432 tcp:[2001:db8::/32]:80-89 any-peer
+	allow bind udp:0.0.0.0:53 any-peer
+	allow connect unix:/run/a.sock unix:@name
+	allow bind unix-dgram:/run/d.sock any-peer
+	deny connect tcp:10.0.0.6:*
+}
+subject t {
+	user 1001
+	group 7
+	allow connect tcp:10.1.0.0/16:22 any-peer
+	allow connect unix:/run/t.sock
+}
+"""
+
+
+def test_explain_near_addresses():
+    rows = (
+        ("connect", "tcp:10.0.0.5:5433", "line 3 allows port 5432, asked was 5433"),
+        ("connect", "tcp:[2001:db8::1]:90", "line 3 allows port 80-89, asked was 90"),
+        ("connect", "tcp:10.0.0.7:5432", "line 3 has the right and the port, but another address"),
+        ("connect", "udp:10.0.0.5:5432", "line 3 has the right and the address, but another protocol"),
+        ("bind", "tcp:10.0.0.5:5432", "line 3 allows connect, asked was bind"),
+        ("bind", "udp:0.0.0.0:54", "line 4 allows port 53, asked was 54"),
+        ("connect", "tcp:10.1.2.3:22", "line 12 allows it to 't', but the caller is not in its group"),
+        ("connect", "tcp:10.1.2.3:23", None),
+        ("connect", "tcp:10.9.0.5:1", None),
+        ("connect", "tcp:10.0.0.6:5432", None),
+        ("bind", "unix:/run/a.sock", "line 5 allows connect, asked was bind"),
+        ("bind", "unix:@name", "line 5 allows connect, asked was bind"),
+        ("connect", "unix-dgram:@name", "line 5 has the right and the address, but another protocol"),
+        ("bind", "unix:/run/d.sock", "line 6 has the right and the address, but another protocol"),
+        ("connect", "unix:/run/t.sock", "line 13 allows it to 't', but the caller is not in its group"),
+        ("connect", "unix:/run/z.sock", None),
+    )
+    for right, address, near in rows:
+        status, out, err = run("explain", "--policy", "POLICY", "--user", "1001", right, address,
+                               policy=ADDRESSES)
+        equal((status, err), (1, ""), address)
+        equal("nearest" in out, near is not None, right, address, out)
+        check(near is None or f"nearest: {near}\n" in out, right, address, out)
+
+
 IDENTITIES = """subject a {
 	user root 1000-1999
 	group 4 5
