@@ -70,28 +70,6 @@ int command_test(const struct command *self, int argc, char **argv)
 	return held == count ? 0 : EXIT_FAILED;
 }
 
-static int read_plain(const char *path, char **text, size_t *length)
-{
-	FILE *file = fopen(path, "re"), *memory;
-	char buffer[65536];
-	size_t count;
-	int status = 0;
-
-	if (!file)
-		return -errno;
-	memory = open_memstream(text, length);
-	while (memory && (count = fread(buffer, 1, sizeof(buffer), file)))
-		fwrite(buffer, 1, count, memory);
-	if (ferror(file))
-		status = -EIO;
-	fclose(file);
-	if (!memory || fclose(memory))
-		return -ENOMEM;
-	if (status)
-		free(*text);
-	return status;
-}
-
 /* Fills in a file that will take the place of another, with the same owner and mode. */
 static int fill(int file, const struct stat *old, const char *text, size_t length)
 {
@@ -150,7 +128,7 @@ static int format_file(const char *path, bool check)
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
 	char *text = NULL, *formatted = NULL;
 	size_t length = 0, formatted_length = 0;
-	int status = read_plain(path, &text, &length), result = 0;
+	int status = policy_file_read(path, &text, &length), result = 0;
 	bool same;
 
 	if (status == 0) {

@@ -538,6 +538,14 @@ void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *
 	const struct policy_prefix *prefix, const char *hint, const char *message);
 
 /*
+ * Adds a warning about each deny that a mount goes round: where what is denied can be seen by a
+ * second path, that an allow covers and no deny does. `mountinfo` is the text of /proc/PID/mountinfo.
+ * It needs policy_prefixes. -ENOMEM, else 0.
+ */
+int policy_lint_mounts(
+	const struct policy *policy, const char *mountinfo, struct policy_diagnostics *diagnostics);
+
+/*
  * The `map` by which nothing that is asked for can come to lie at or beneath a path, or false: what
  * is asked for there is decided elsewhere.
  */
