@@ -98,25 +98,28 @@ void policy_subject_match(const struct policy *policy, size_t i,
 	};
 }
 
+/* How far from matching: that a user is who it is says more than all the rest. */
+static int distance(const struct policy_subject_match *match)
+{
+	int misses = __builtin_popcount(match->mismatch), holds = 0;
+
+	for (size_t i = 0; i < POLICY_KINDS; i++)
+		holds += match->held[i] != NULL;
+	if (match->mismatch & POLICY_MISMATCH_USER)
+		misses += POLICY_KINDS;
+	return misses * (POLICY_KINDS + 1) - holds;
+}
+
 bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
 	struct policy_subject_match *match)
 {
-	int fewest = POLICY_KINDS + 1;
-	size_t best = 0;
-
 	for (size_t i = 0; i < policy->subject_count; i++) {
-		unsigned int mismatch = subject_mismatch(policy, &policy->subjects[i], identity);
-		/* That a user is who it is says more than all the rest. */
-		int misses = __builtin_popcount(mismatch) +
-			     (mismatch & POLICY_MISMATCH_USER ? POLICY_KINDS : 0);
+		struct policy_subject_match other;
 
-		if (i == 0 || misses < fewest) {
-			fewest = misses;
-			best = i;
-		}
+		policy_subject_match(policy, i, identity, &other);
+		if (i == 0 || distance(&other) < distance(match))
+			*match = other;
 	}
-	if (policy->subject_count)
-		policy_subject_match(policy, best, identity, match);
 	return policy->subject_count != 0;
 }
 

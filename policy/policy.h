@@ -482,7 +482,7 @@ struct policy_subject_match {
 /* The i-th of the summary's count of subjects. The strings live as long as the policy. */
 void policy_subject_match(const struct policy *policy, size_t i,
 	const struct policy_identity *identity, struct policy_subject_match *match);
-/* The subject of which the fewest kinds fail, its user last; false where there is no subject. */
+/* The subject of which the fewest kinds fail, its user last, and the most hold; false where there is no subject. */
 bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
 	struct policy_subject_match *match);
 

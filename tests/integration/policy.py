@@ -168,6 +168,27 @@ def test_check_warns_of_a_link():
             check(said is None or f"P:4:{rule.rindex(' ') + 3}: " in err, rule, err)
 
 
+def test_check_warns_of_a_mount():
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        return
+    with tempfile.TemporaryDirectory() as place:
+        real = os.path.realpath(place)
+        for name in ("there", "there/private", "here"):
+            os.mkdir(f"{real}/{name}")
+        policy = f"{real}/policy"
+        with open(policy, "w") as stream:
+            stream.write(f"subject s {{\n\tuser 5\n\tdeny read {real}/there/private\n"
+                         f"\tallow read {real}/here/**\n}}\n")
+        os.chmod(policy, 0o644)
+        bind = f"mount --bind {real}/there {real}/here && "
+        for before, status in (("", 0), (bind, 1)):
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", f"{before}{TOOL} check --policy {policy}"],
+                                  capture_output=True, text=True, timeout=20)
+            equal(done.returncode, status, done.stderr)
+            equal(f"policy:3:12: warning: '{real}/there/private' is mounted as '{real}/here/private' too, "
+                  "where no deny stands" in done.stderr, status == 1, done.stderr)
+
+
 def test_check_warns_of_what_is_mapped_away():
     rows = (("map /var/run /run", "deny all /var/run/x", "/run/x"),
             ("map /var/run /run", "deny all /var/run", "/run"),
@@ -208,6 +229,40 @@ def test_test():
     equal(status, 1)
     check("FAIL P:14: allow read /run/app/private-x.log: a deny stands against it (P:5)\n"
           "2 of 3 expects hold\n" in out, out)
+
+
+def test_test_json():
+    status, out, err = run("test", "--json", "--policy", "POLICY",
+                           policy=POLICY + "expect allow user 1001 read /run/app/private-\xe9\n")
+    equal((status, err), (1, ""))
+    first, second, third = [json.loads(line) for line in out.splitlines()]
+    equal(first, {"holds": True, "file": "P", "line": 12, "expected": "allow", "rights": "read",
+                  "target": "/var/run/app/x.log", "reason": "allowed", "rule": {"file": "P", "line": 4}})
+    equal((second["holds"], second["expected"], second["line"]), (True, "deny", 13))
+    equal((third["holds"], third["reason"], third["rule"]["line"]), (False, "a deny stands against it", 5))
+    equal(bytes.fromhex(third["target_hex"]), b"/run/app/private-\xe9")
+
+
+def test_explain_json():
+    status, out, err = explain("--json", "--user", "1001", "read", "/var/run/app/x.log")
+    equal((status, err, out.count("\n")), (0, "", 1))
+    equal(json.loads(out), {
+        "decision": "allow", "reason": "allowed", "rights": "read", "target": "/run/app/x.log",
+        "map": {"file": "P", "line": 1},
+        "rule": {"file": "P", "line": 4, "subject": "readers", "text": "allow read /run/app/*.log /srv/%U/**"},
+        "variables": {"%U": "1001"},
+        "subjects": [{"name": "readers", "file": "P", "line": 2, "held": {"user": "1000-1999"}, "failed": []}]})
+    status, out, err = explain("--json", "--user", "5", "--group", "4", "write", "/srv/all")
+    equal(status, 1)
+    one = json.loads(out)
+    equal((one["decision"], one["subjects"]), ("deny", []))
+    equal(one["nearest_subject"], {"name": "admins", "file": "P", "line": 7, "held": {"group": "4"},
+                                   "failed": ["user"]})
+    equal((one["nearest"]["misses"], one["nearest"]["rule"]["line"]), ("subject", 10))
+    status, out, err = explain("--json", "--user", "1001", "read", "/run/app/x.txt")
+    equal((json.loads(out)["nearest"]["misses"], json.loads(out)["nearest"]["matches"]), ("path", "/run/app"))
+    status, out, err = explain("--json", "--subject", "readers")
+    equal([json.loads(line)["line"] for line in out.splitlines()], [4, 5])
 
 
 def test_explain_allow():
@@ -322,7 +377,7 @@ def test_explain_says_why_a_subject_matched():
         (("--user", "1001", "--group", "7"), "subject b (P:10): group 7\n"),
         (("--user", "2001", "--group", "7", "--group", "8"),
          "subject b (P:10): group 7\nsubject c (P:14): user *, group 8\n"),
-        (("--user", "2001"), "subject: none\nnearest subject b (P:10): group does not match\n"),
+        (("--user", "2001"), "subject: none\nnearest subject c (P:14): user matches, group does not match\n"),
         (("--user", "1001", *all_of_a[2:]),
          "subject: none\nnearest subject a (P:1): user matches, group does not match, exe matches,"
          " unit matches, label matches, via matches\n"),
