@@ -131,6 +131,15 @@ def test_check_warns():
     check("says nothing" not in err, err)
 
 
+def test_check_warns_of_what_is_not_served():
+    rows = (("allow tree %h/{a,b}", 1), ("allow write-tree /srv/%U /srv/%u", 1), ("allow tree /srv/x", 0),
+            ("allow tree /srv/%%U", 0), ("allow read %h/**", 0), ("allow tree,watch /srv/%u", 1))
+    for rule, count in rows:
+        status, out, err = run("check", "--policy", "POLICY",
+                               policy=f"subject s {{\n\tuser 5\n\tallow read /x\n\t{rule}\n}}\n")
+        equal(err.count("P:4: warning: a tree with a variable: not served by this version"), count, rule, err)
+
+
 def test_check_warns_of_too_many_wildcards():
     def checked(pattern, count):
         rules = "".join("\tallow read " + pattern.format(i) + "\n" for i in range(count))
