@@ -144,6 +144,19 @@ static void check_expectations(const struct policy *policy, struct policy_diagno
 	}
 }
 
+/* What is mounted here; without /proc nothing can be said. */
+static void check_mounts(const struct policy *policy, struct policy_diagnostics *diagnostics)
+{
+	char *text;
+	size_t length;
+
+	if (policy_file_read("/proc/self/mountinfo", &text, &length))
+		return;
+	if (policy_lint_mounts(policy, text, diagnostics))
+		fputs("fdbroker: out of memory\n", stderr);
+	free(text);
+}
+
 static void print_json(const struct policy_diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++) {
@@ -221,6 +234,7 @@ int command_check(const struct command *self, int argc, char **argv)
 			fputs("fdbroker: out of memory\n", stderr);
 		policy_unserved(policy, diagnostics);
 		check_prefixes(policy, diagnostics);
+		check_mounts(policy, diagnostics);
 		check_expectations(policy, diagnostics);
 	}
 	if (json)

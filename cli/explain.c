@@ -3,6 +3,7 @@
  * explain.c: `fdbroker explain`: may they, and why. The answer is the library's, the same that the
  * daemon acts on; here it is only put into words.
  */
+#include "explain.h"
 #include "command.h"
 #include "policy-file.h"
 #include "system.h"
@@ -19,6 +20,7 @@
 struct question {
 	const char *policy, *subject, *user;
 	struct policy_identity identity;
+	bool json;
 	gid_t groups[LIST_MAX];
 	const char *exes[LIST_MAX];
 };
@@ -89,6 +91,7 @@ static int read_options(
 		{"label", required_argument, NULL, 'l'},
 		{"via", required_argument, NULL, 'v'},
 		{"subject", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
 		COMMAND_COMMON_OPTIONS,
 	};
 	struct policy_identity *identity = &question->identity;
@@ -124,6 +127,9 @@ static int read_options(
 		case 's':
 			question->subject = optarg;
 			break;
+		case 'j':
+			question->json = true;
+			break;
 		}
 	}
 	return 0;
@@ -148,7 +154,7 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 	static const struct {
 		unsigned int mismatch;
 		const char *what;
-	} kinds[] = {
+	} mismatches[] = {
 		{POLICY_MISMATCH_USER, "is not its user"},
 		{POLICY_MISMATCH_GROUP, "is not in its group"},
 		{POLICY_MISMATCH_EXE, "does not run its exe"},
@@ -168,10 +174,24 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 		printf("nearest: line %u allows %s, asked was %s\n", rule->place.line, has, asked);
 		break;
 	case POLICY_NEAR_SUBJECT:
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-			if (explanation->mismatch & kinds[i].mismatch)
+		for (size_t i = 0; i < sizeof(mismatches) / sizeof(mismatches[0]); i++)
+			if (explanation->mismatch & mismatches[i].mismatch)
 				printf("nearest: line %u allows it to '%s', but the caller %s\n",
-					rule->place.line, rule->place.subject, kinds[i].what);
+					rule->place.line, rule->place.subject, mismatches[i].what);
+		break;
+	case POLICY_NEAR_PORT:
+		printf("nearest: line %u allows port %u", rule->place.line, explanation->port_low);
+		if (explanation->port_high != explanation->port_low)
+			printf("-%u", explanation->port_high);
+		printf(", asked was %s\n", strrchr(explanation->target, ':') + 1);
+		break;
+	case POLICY_NEAR_ADDRESS:
+		printf("nearest: line %u has the right and the port, but another address\n",
+			rule->place.line);
+		break;
+	case POLICY_NEAR_PROTOCOL:
+		printf("nearest: line %u has the right and the address, but another protocol\n",
+			rule->place.line);
 		break;
 	case POLICY_NEAR_PATH:
 		printf("nearest: line %u has the right, but its pattern leaves the path behind ",
@@ -183,17 +203,64 @@ static void print_near(const struct policy_explanation *explanation, uint32_t ri
 	print_rule("  ", rule);
 }
 
+static void print_subject(const char *before, const struct policy_subject_match *match)
+{
+	printf("%s %s (", before, match->place.subject);
+	print_escaped(match->place.file, strlen(match->place.file));
+	printf(":%u):", match->place.line);
+}
+
+static void print_match(const struct policy_subject_match *match)
+{
+	const char *comma = "";
+
+	print_subject("subject", match);
+	for (size_t i = 0; i < POLICY_KINDS; i++) {
+		if (!match->held[i])
+			continue;
+		printf("%s %s ", comma, explain_kinds[i]);
+		print_escaped(match->held[i], strlen(match->held[i]));
+		comma = ",";
+	}
+	putchar('\n');
+}
+
+/* Of each kind that the subject has, whether it holds. */
+static void print_misses(const struct policy_subject_match *match)
+{
+	const char *comma = "";
+
+	print_subject("nearest subject", match);
+	for (size_t i = 0; i < POLICY_KINDS; i++) {
+		bool fails = match->mismatch & 1u << i;
+
+		if (!fails && !match->held[i])
+			continue;
+		printf("%s %s %s", comma, explain_kinds[i], fails ? "does not match" : "matches");
+		comma = ",";
+	}
+	putchar('\n');
+}
+
 static void print_subjects(const struct policy *policy, const struct policy_identity *identity)
 {
-	struct policy_caller *caller;
+	struct policy_subject_match match;
+	struct policy_summary summary;
+	size_t matched = 0;
 
-	if (policy_caller_new(policy, identity, &caller))
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.subjects; i++) {
+		policy_subject_match(policy, i, identity, &match);
+		if (match.mismatch)
+			continue;
+		print_match(&match);
+		matched++;
+	}
+	if (matched)
 		return;
-	printf("subjects:");
-	for (size_t i = 0; i < policy_caller_subjects(caller); i++)
-		printf(" %s", policy_caller_subject(caller, i));
-	puts(policy_caller_subjects(caller) ? "" : " none");
-	policy_caller_free(caller);
+	puts("subject: none");
+	if (policy_subject_nearest(policy, identity, &match))
+		print_misses(&match);
 }
 
 static void print_values(const struct policy *policy, const struct policy_identity *identity,
@@ -220,14 +287,34 @@ static void print_values(const struct policy *policy, const struct policy_identi
 	policy_caller_free(caller);
 }
 
+static void print_explanation(const struct policy *policy, const struct policy_identity *identity,
+	uint32_t rights, const struct policy_explanation *explanation)
+{
+	struct policy_rule_info rule;
+
+	printf("%s: %s\n", explanation->decision.reason == POLICY_ALLOWED ? "allow" : "deny",
+		policy_reason_text(explanation->decision.reason));
+	if (policy_rule_find(policy, explanation->decision.rule, &rule)) {
+		print_rule("rule: ", &rule);
+		print_values(policy, identity, &rule);
+	}
+	if (explanation->map.file) {
+		fputs("map: ", stdout);
+		print_place(explanation->map.file, explanation->map.line);
+		fputs("decided as ", stdout);
+		print_escaped(explanation->target, strlen(explanation->target));
+		putchar('\n');
+	}
+	print_subjects(policy, identity);
+	print_near(explanation, rights);
+}
+
 static int explain(const struct policy *policy, const struct question *question,
 	const char *rights_text, const char *target)
 {
 	static struct policy_explanation explanation;
-	struct policy_rule_info rule;
 	uint32_t rights = 0;
 	char copy[256], *save;
-	bool allowed;
 
 	snprintf(copy, sizeof(copy), "%s", rights_text);
 	for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
@@ -243,26 +330,12 @@ static int explain(const struct policy *policy, const struct question *question,
 		fprintf(stderr, "fdbroker: '%s' of '%s' cannot be asked\n", rights_text, target);
 		return EXIT_USAGE;
 	}
-	allowed = explanation.decision.reason == POLICY_ALLOWED;
-	printf("%s: %s\n", allowed ? "allow" : "deny",
-		policy_reason_text(explanation.decision.reason));
-	if (policy_rule_find(policy, explanation.decision.rule, &rule)) {
-		print_rule("rule: ", &rule);
-		print_values(policy, &question->identity, &rule);
-	}
-	if (explanation.map.file) {
-		fputs("map: ", stdout);
-		print_place(explanation.map.file, explanation.map.line);
-		fputs("decided as ", stdout);
-		print_escaped(explanation.target, strlen(explanation.target));
-		putchar('\n');
-	}
-	print_subjects(policy, &question->identity);
-	print_near(&explanation, rights);
-	return allowed ? 0 : EXIT_FAILED;
+	(question->json ? explain_print_json : print_explanation)(
+		policy, &question->identity, rights, &explanation);
+	return explanation.decision.reason == POLICY_ALLOWED ? 0 : EXIT_FAILED;
 }
 
-static int list_subject(const struct policy *policy, const char *name)
+static int list_subject(const struct policy *policy, const char *name, bool json)
 {
 	struct policy_summary summary;
 	size_t found = 0;
@@ -274,10 +347,15 @@ static int list_subject(const struct policy *policy, const char *name)
 		policy_rule_get(policy, i, &rule);
 		if (strcmp(rule.place.subject, name) != 0)
 			continue;
+		found++;
+		if (json) {
+			explain_print_rule_json(&rule);
+			putchar('\n');
+			continue;
+		}
 		print_place(rule.place.file, rule.place.line);
 		print_escaped(rule.text, rule.length);
 		putchar('\n');
-		found++;
 	}
 	if (!found)
 		fprintf(stderr, "fdbroker: no rule of a subject '%s'\n", name);
@@ -306,7 +384,7 @@ int command_explain(const struct command *self, int argc, char **argv)
 	if (status)
 		return EXIT_FAILED;
 	if (question.subject)
-		status = list_subject(policy, question.subject);
+		status = list_subject(policy, question.subject, question.json);
 	else
 		status = explain(policy, &question, argv[optind], argv[optind + 1]);
 	policy_free(policy);

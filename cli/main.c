@@ -30,11 +30,12 @@ static const struct command commands[] = {
 		"  --privileges      also print the rights, capabilities and directories it calls for\n"
 		"  --json            print one JSON object for each finding\n"
 		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
-	{"test", command_test, "[--policy FILE]", "run the expect lines of a policy",
+	{"test", command_test, "[--policy FILE] [--json]", "run the expect lines of a policy",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
+		"  --json            print one JSON object for each, and no summary\n"
 		"Exits with 0 if all hold, with 1 if not.\n"},
 	{"explain", command_explain,
-		"[--policy FILE] (--user USER [OPTION...] RIGHTS PATH | --subject NAME)",
+		"[--policy FILE] [--json] (--user USER [OPTION...] RIGHTS PATH | --subject NAME)",
 		"say whether a policy allows something, and why",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
 		"  --user USER       who asks, by name or number\n"
@@ -44,6 +45,7 @@ static const struct command commands[] = {
 		"  --label LABEL     their security label\n"
 		"  --via ADDRESS     the socket they come through\n"
 		"  --subject NAME    list all rules of one subject instead\n"
+		"  --json            print one JSON object, or one for each rule\n"
 		"Exits with 0 if it is allowed, with 1 if it is denied.\n"},
 	{"fmt", command_fmt, "[--check] FILE...", "lay out policy files in the one canonical way",
 		"  --check           change nothing, and print the names of those that would change\n"

@@ -28,6 +28,28 @@ int policy_file_load(
 	return status;
 }
 
+int policy_file_read(const char *path, char **text, size_t *length)
+{
+	FILE *file = fopen(path, "re"), *memory;
+	char buffer[65536];
+	size_t count;
+	int status = 0;
+
+	if (!file)
+		return -errno;
+	memory = open_memstream(text, length);
+	while (memory && (count = fread(buffer, 1, sizeof(buffer), file)))
+		fwrite(buffer, 1, count, memory);
+	if (ferror(file))
+		status = -EIO;
+	fclose(file);
+	if (!memory || fclose(memory))
+		return -ENOMEM;
+	if (status)
+		free(*text);
+	return status;
+}
+
 void policy_file_print(const struct policy_diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)

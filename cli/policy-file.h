@@ -16,6 +16,9 @@
 int policy_file_load(
 	const char *path, struct policy_diagnostics **diagnostics, struct policy **policy);
 
+/* A file as it is, NUL-terminated, from malloc(3). 0 or a negative errno. */
+int policy_file_read(const char *path, char **text, size_t *length);
+
 /* To standard error, as a person reads them. */
 void policy_file_print(const struct policy_diagnostics *diagnostics);
 

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "policy-file.h"
 #include "system.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,35 +15,71 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool run_one(const struct policy *policy, const struct policy_expectation *one)
-{
-	char rights[POLICY_RIGHTS_BUFFER];
+struct outcome {
 	struct policy_decision decision;
-	int status = policy_ask(policy, &one->identity, one->rights, one->target, &decision);
-	bool allowed = status == 0 && decision.reason == POLICY_ALLOWED;
-	bool holds = status == 0 && allowed == one->allow;
+	bool asked; /* it could be */
+	bool holds;
+};
+
+static void print_outcome(const struct policy_expectation *one, const struct outcome *outcome)
+{
+	const struct policy_rule_place *rule = outcome->decision.rule;
+	char rights[POLICY_RIGHTS_BUFFER];
 
 	policy_rights_print(one->rights, rights, sizeof(rights));
-	fputs(holds ? "ok   " : "FAIL ", stdout);
+	fputs(outcome->holds ? "ok   " : "FAIL ", stdout);
 	print_escaped(one->file, strlen(one->file));
 	printf(":%u: %s %s ", one->line, one->allow ? "allow" : "deny", rights);
 	print_escaped(one->target, strlen(one->target));
-	if (!holds)
-		printf(": %s",
-			status ? "this cannot be asked" : policy_reason_text(decision.reason));
-	if (!holds && decision.rule) {
+	if (!outcome->holds)
+		printf(": %s", outcome->asked ? policy_reason_text(outcome->decision.reason)
+					      : "this cannot be asked");
+	if (!outcome->holds && rule) {
 		fputs(" (", stdout);
-		print_escaped(decision.rule->file, strlen(decision.rule->file));
-		printf(":%u)", decision.rule->line);
+		print_escaped(rule->file, strlen(rule->file));
+		printf(":%u)", rule->line);
 	}
 	putchar('\n');
-	return holds;
+}
+
+static void print_outcome_json(const struct policy_expectation *one, const struct outcome *outcome)
+{
+	const struct policy_rule_place *rule = outcome->decision.rule;
+	char rights[POLICY_RIGHTS_BUFFER];
+
+	policy_rights_print(one->rights, rights, sizeof(rights));
+	printf("{\"holds\": %s, ", outcome->holds ? "true" : "false");
+	text_print_member("file", one->file, strlen(one->file));
+	printf(", \"line\": %u, \"expected\": \"%s\", \"rights\": \"%s\", ", one->line,
+		one->allow ? "allow" : "deny", rights);
+	text_print_member("target", one->target, strlen(one->target));
+	printf(", \"reason\": \"%s\"", outcome->asked ? policy_reason_text(outcome->decision.reason)
+						      : "this cannot be asked");
+	if (rule) {
+		fputs(", \"rule\": {", stdout);
+		text_print_member("file", rule->file, strlen(rule->file));
+		printf(", \"line\": %u}", rule->line);
+	}
+	puts("}");
+}
+
+static bool run_one(const struct policy *policy, const struct policy_expectation *one, bool json)
+{
+	struct outcome outcome = {0};
+	int status =
+		policy_ask(policy, &one->identity, one->rights, one->target, &outcome.decision);
+
+	outcome.asked = status == 0;
+	outcome.holds = outcome.asked && (outcome.decision.reason == POLICY_ALLOWED) == one->allow;
+	(json ? print_outcome_json : print_outcome)(one, &outcome);
+	return outcome.holds;
 }
 
 int command_test(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
+		{"json", no_argument, NULL, 'j'},
 		COMMAND_COMMON_OPTIONS,
 	};
 	const char *path = POLICY_DEFAULT_FILE;
@@ -50,10 +87,15 @@ int command_test(const struct command *self, int argc, char **argv)
 	struct policy_diagnostics *diagnostics;
 	struct policy *policy;
 	size_t count = 0, held = 0;
-	int status;
+	bool json = false;
+	int status, option;
 
-	while (command_option(self, argc, argv, options) == 'p')
-		path = optarg;
+	while ((option = command_option(self, argc, argv, options)) != -1) {
+		if (option == 'p')
+			path = optarg;
+		else
+			json = true;
+	}
 	if (optind < argc)
 		return command_misused(self, "%s: unexpected argument", argv[optind]);
 	status = policy_file_load(path, &diagnostics, &policy);
@@ -64,32 +106,11 @@ int command_test(const struct command *self, int argc, char **argv)
 		return EXIT_FAILED;
 	expectations = policy_expectations(policy, &count);
 	for (size_t i = 0; i < count; i++)
-		held += run_one(policy, &expectations[i]);
-	printf("%zu of %zu expects hold\n", held, count);
+		held += run_one(policy, &expectations[i], json);
+	if (!json)
+		printf("%zu of %zu expects hold\n", held, count);
 	policy_free(policy);
 	return held == count ? 0 : EXIT_FAILED;
-}
-
-static int read_plain(const char *path, char **text, size_t *length)
-{
-	FILE *file = fopen(path, "re"), *memory;
-	char buffer[65536];
-	size_t count;
-	int status = 0;
-
-	if (!file)
-		return -errno;
-	memory = open_memstream(text, length);
-	while (memory && (count = fread(buffer, 1, sizeof(buffer), file)))
-		fwrite(buffer, 1, count, memory);
-	if (ferror(file))
-		status = -EIO;
-	fclose(file);
-	if (!memory || fclose(memory))
-		return -ENOMEM;
-	if (status)
-		free(*text);
-	return status;
 }
 
 /* Fills in a file that will take the place of another, with the same owner and mode. */
@@ -150,7 +171,7 @@ static int format_file(const char *path, bool check)
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
 	char *text = NULL, *formatted = NULL;
 	size_t length = 0, formatted_length = 0;
-	int status = read_plain(path, &text, &length), result = 0;
+	int status = policy_file_read(path, &text, &length), result = 0;
 	bool same;
 
 	if (status == 0) {

@@ -209,20 +209,31 @@ static bool matches_bind(const struct internet_rule *rule, bool deny, const stru
 	       (asked->family == 6 || rule->family == asked->family);
 }
 
-bool address_matches(const struct internet_rule *rule, bool deny, uint32_t right,
+unsigned int address_misses(const struct internet_rule *rule, bool deny, uint32_t right,
 	const struct policy_address *address)
 {
 	bool mapped = address->ip6 && is_mapped(address->ip);
 	struct meaning asked = {.family = address->ip6 && !mapped ? 6 : 4};
 	/* To bind port 0 is to get any port. */
 	bool any_port = deny && right == POLICY_BIND && address->port == 0;
+	unsigned int misses = 0;
 
 	memcpy(asked.ip, mapped ? address->ip + 12 : address->ip, asked.family == 4 ? 4 : 16);
-	if (rule->protocol != address->protocol ||
-		(!any_port && (address->port < rule->port_low || address->port > rule->port_high)))
-		return false;
-	return right == POLICY_CONNECT ? matches_connect(rule, deny, &asked)
-				       : matches_bind(rule, deny, &asked);
+	if (rule->protocol != address->protocol)
+		misses |= ADDRESS_MISSES_PROTOCOL;
+	if (!any_port && (address->port < rule->port_low || address->port > rule->port_high))
+		misses |= ADDRESS_MISSES_PORT;
+	if (!(right == POLICY_CONNECT ? matches_connect(rule, deny, &asked)
+				      : matches_bind(rule, deny, &asked)))
+		misses |= ADDRESS_MISSES_IP;
+	return misses;
+}
+
+bool address_matches(const struct internet_rule *rule, bool deny, uint32_t right,
+	const struct policy_address *address)
+{
+	/* What is told apart soonest comes first: a caller may have many rules. */
+	return rule->protocol == address->protocol && !address_misses(rule, deny, right, address);
 }
 
 int policy_address_parse(const char *text, size_t length, struct policy_address *address)

@@ -28,4 +28,9 @@ const char *address_read_internet(const char *text, struct internet_rule *rule);
 bool address_matches(const struct internet_rule *rule, bool deny, uint32_t right,
 	const struct policy_address *address);
 
+/* In what it does not, where it does not: a set of these. */
+enum { ADDRESS_MISSES_PROTOCOL = 1, ADDRESS_MISSES_PORT = 2, ADDRESS_MISSES_IP = 4 };
+unsigned int address_misses(const struct internet_rule *rule, bool deny, uint32_t right,
+	const struct policy_address *address);
+
 #endif

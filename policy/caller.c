@@ -11,48 +11,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool ranges_hold(const struct ranges *ranges, uint32_t id)
+/* Each of these returns the value of the policy that holds, as written, or NULL. */
+
+static const char *ranges_hold(const struct ranges *ranges, uint32_t id)
 {
 	for (size_t i = 0; i < ranges->count; i++)
 		if (id >= ranges->list[i].low && id <= ranges->list[i].high)
-			return true;
-	return false;
+			return ranges->list[i].text;
+	return NULL;
 }
 
-static bool group_matches(const struct policy *policy, const struct ranges *ranges, uint32_t gid)
+static const char *user_holds(
+	const struct policy *policy, const struct ranges *ranges, uint32_t uid)
 {
-	return gid != policy->overflow_gid && ranges_hold(ranges, gid);
+	return uid == policy->overflow_uid ? NULL : ranges_hold(ranges, uid);
 }
 
-static bool groups_match(const struct policy *policy, const struct ranges *ranges,
+static const char *group_holds(
+	const struct policy *policy, const struct ranges *ranges, uint32_t gid)
+{
+	return gid == policy->overflow_gid ? NULL : ranges_hold(ranges, gid);
+}
+
+static const char *groups_hold(const struct policy *policy, const struct ranges *ranges,
 	const struct policy_identity *identity)
 {
-	if (group_matches(policy, ranges, identity->gid))
-		return true;
-	for (size_t i = 0; i < identity->group_count; i++)
-		if (group_matches(policy, ranges, identity->groups[i]))
-			return true;
-	return false;
+	const char *held = group_holds(policy, ranges, identity->gid);
+
+	for (size_t i = 0; !held && i < identity->group_count; i++)
+		held = group_holds(policy, ranges, identity->groups[i]);
+	return held;
 }
 
-static bool string_matches(const struct strings *strings, const char *text)
+static const char *string_holds(const struct strings *strings, const char *text)
 {
-	if (strings->count == 0)
-		return true;
 	for (size_t i = 0; text && i < strings->count; i++)
 		if (strcmp(strings->list[i], text) == 0)
-			return true;
-	return false;
+			return strings->list[i];
+	return NULL;
 }
 
-static bool exes_match(const struct strings *strings, const struct policy_identity *identity)
+static const char *exes_hold(const struct strings *strings, const struct policy_identity *identity)
 {
-	if (strings->count == 0)
-		return true;
-	for (size_t i = 0; i < identity->exe_count; i++)
-		if (string_matches(strings, identity->exes[i]))
-			return true;
-	return false;
+	const char *held = NULL;
+
+	for (size_t i = 0; !held && i < identity->exe_count; i++)
+		held = string_holds(strings, identity->exes[i]);
+	return held;
 }
 
 unsigned int subject_mismatch(const struct policy *policy, const struct subject *subject,
@@ -63,17 +68,59 @@ unsigned int subject_mismatch(const struct policy *policy, const struct subject 
 	if (identity->uid == policy->overflow_uid || identity->uid == (uid_t)-1 ||
 		(subject->users.count && !ranges_hold(&subject->users, identity->uid)))
 		mismatch |= POLICY_MISMATCH_USER;
-	if (subject->groups.count && !groups_match(policy, &subject->groups, identity))
+	if (subject->groups.count && !groups_hold(policy, &subject->groups, identity))
 		mismatch |= POLICY_MISMATCH_GROUP;
-	if (!exes_match(&subject->exes, identity))
+	if (subject->exes.count && !exes_hold(&subject->exes, identity))
 		mismatch |= POLICY_MISMATCH_EXE;
-	if (!string_matches(&subject->units, identity->unit))
+	if (subject->units.count && !string_holds(&subject->units, identity->unit))
 		mismatch |= POLICY_MISMATCH_UNIT;
-	if (!string_matches(&subject->labels, identity->label))
+	if (subject->labels.count && !string_holds(&subject->labels, identity->label))
 		mismatch |= POLICY_MISMATCH_LABEL;
-	if (!string_matches(&subject->vias, identity->via))
+	if (subject->vias.count && !string_holds(&subject->vias, identity->via))
 		mismatch |= POLICY_MISMATCH_VIA;
 	return mismatch;
+}
+
+void policy_subject_match(const struct policy *policy, size_t i,
+	const struct policy_identity *identity, struct policy_subject_match *match)
+{
+	const struct subject *subject = &policy->subjects[i];
+
+	*match = (struct policy_subject_match){
+		.place = {subject->place.source->path, subject->place.line, subject->name},
+		.mismatch = subject_mismatch(policy, subject, identity),
+		.held = {user_holds(policy, &subject->users, identity->uid),
+			groups_hold(policy, &subject->groups, identity),
+			exes_hold(&subject->exes, identity),
+			string_holds(&subject->units, identity->unit),
+			string_holds(&subject->labels, identity->label),
+			string_holds(&subject->vias, identity->via)},
+	};
+}
+
+/* How far from matching: that a user is who it is says more than all the rest. */
+static int distance(const struct policy_subject_match *match)
+{
+	int misses = __builtin_popcount(match->mismatch), holds = 0;
+
+	for (size_t i = 0; i < POLICY_KINDS; i++)
+		holds += match->held[i] != NULL;
+	if (match->mismatch & POLICY_MISMATCH_USER)
+		misses += POLICY_KINDS;
+	return misses * (POLICY_KINDS + 1) - holds;
+}
+
+bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
+	struct policy_subject_match *match)
+{
+	for (size_t i = 0; i < policy->subject_count; i++) {
+		struct policy_subject_match other;
+
+		policy_subject_match(policy, i, identity, &other);
+		if (i == 0 || distance(&other) < distance(match))
+			*match = other;
+	}
+	return policy->subject_count != 0;
 }
 
 static int compare_uid(const void *key, const void *element)

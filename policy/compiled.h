@@ -12,6 +12,7 @@
 
 struct range {
 	uint32_t low, high;
+	const char *text; /* as written; the arena's */
 };
 
 struct ranges {

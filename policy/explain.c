@@ -3,6 +3,7 @@
  * explain.c: why a decision is what it is. The decision itself is policy_ask's, so that what is
  * explained and what is decided cannot differ; what is added here is only what else stands near.
  */
+#include "address.h"
 #include "beneath.h"
 #include "compiled.h"
 #include "judge.h"
@@ -159,6 +160,94 @@ static int search_path(struct search *search)
 	return 0;
 }
 
+/* The right, the subject or one part of the address may be missed: not two of them. */
+static void search_internet(struct search *search, const struct policy_address *address)
+{
+	static const enum policy_near nears[] = {[ADDRESS_MISSES_PORT] = POLICY_NEAR_PORT,
+		[ADDRESS_MISSES_IP] = POLICY_NEAR_ADDRESS,
+		[ADDRESS_MISSES_PROTOCOL] = POLICY_NEAR_PROTOCOL};
+	const struct policy *policy = search->policy;
+
+	for (size_t i = 0; i < policy->internet_count; i++) {
+		const struct internet_rule *internet = &policy->internets[i];
+		const struct rule *rule = &policy->rules[internet->rule];
+		unsigned int mismatch = subject_mismatch(
+			policy, &policy->subjects[internet->subject], search->identity);
+		unsigned int misses = address_misses(internet, rule->deny, search->rights, address);
+		bool right = rule->rights & search->rights;
+
+		if (rule->deny || (misses & (misses - 1)) || (mismatch & (mismatch - 1)) ||
+			!right + !!mismatch + !!misses != 1)
+			continue;
+		found(search,
+			!right	   ? POLICY_NEAR_RIGHT
+			: mismatch ? POLICY_NEAR_SUBJECT
+				   : nears[misses],
+			internet->rule, mismatch);
+		if (misses == ADDRESS_MISSES_PORT && search->best == internet->rule) {
+			search->explanation->port_low = internet->port_low;
+			search->explanation->port_high = internet->port_high;
+		}
+	}
+}
+
+/* The caller's allows of the same name, among sockets of the other kind. */
+static void search_other_sockets(struct search *search, const struct tree_scratch *scratch)
+{
+	const struct policy *policy = search->policy;
+
+	for (size_t i = 0; i < scratch->active_count; i++) {
+		const struct tree_node *node = &policy->tree.nodes[scratch->active[i]];
+
+		for (uint32_t j = 0; j < node->entry_count; j++) {
+			const struct tree_entry *entry = &policy->tree.entries[node->entry + j];
+			const struct rule *rule = &policy->rules[entry->rule];
+
+			if (!rule->deny && rule->rights & search->rights &&
+				caller_has(search->caller, entry->subject))
+				found(search, POLICY_NEAR_PROTOCOL, entry->rule, 0);
+		}
+	}
+}
+
+static int search_sockets(struct search *search, const struct policy_address *address)
+{
+	const struct tree *tree = &search->policy->tree;
+	struct policy_scratch *scratch;
+	int status = policy_scratch_new(search->policy, &scratch);
+
+	for (unsigned int other = 0; status == 0 && other < 2; other++) {
+		bool datagram = (address->protocol == POLICY_UNIX_DATAGRAM) != (other != 0);
+		enum tree_root root =
+			(address->abstract ? TREE_ABSTRACT : TREE_UNIX) + (datagram ? 1 : 0);
+
+		if ((address->abstract ? tree_walk_name : tree_walk)(tree, root, &scratch->tree,
+			    &search->caller->values, address->name, address->length, pass_by, NULL))
+			break;
+		if (other)
+			search_other_sockets(search, &scratch->tree);
+		for (size_t i = 0; !other && i < scratch->tree.active_count; i++)
+			search_node(search, &tree->nodes[scratch->tree.active[i]]);
+	}
+	policy_scratch_free(scratch);
+	return status;
+}
+
+static int search_target(struct search *search)
+{
+	const char *target = search->explanation->target;
+	struct policy_address address;
+
+	if (!(search->rights & POLICY_ADDRESS_RIGHTS))
+		return search_path(search);
+	if (policy_address_parse(target, strlen(target), &address))
+		return -EINVAL;
+	if (address.protocol != POLICY_TCP && address.protocol != POLICY_UDP)
+		return search_sockets(search, &address);
+	search_internet(search, &address);
+	return 0;
+}
+
 int policy_explain(const struct policy *policy, const struct policy_identity *identity,
 	uint32_t rights, const char *target, struct policy_explanation *explanation)
 {
@@ -171,13 +260,11 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 	status = policy_ask(policy, identity, rights, target, &explanation->decision);
 	if (status)
 		return status;
-	if (rights & POLICY_ADDRESS_RIGHTS) {
+	if (rights & POLICY_ADDRESS_RIGHTS)
 		strncpy(explanation->target, target, sizeof(explanation->target) - 1);
-		return 0;
-	}
-	if (policy_map(policy, target, strlen(target), explanation->target) < 0)
+	else if (policy_map(policy, target, strlen(target), explanation->target) < 0)
 		return -EINVAL;
-	if (map) {
+	if (map && !(rights & POLICY_ADDRESS_RIGHTS)) {
 		explanation->map.file = map->place.source->path;
 		explanation->map.line = map->place.line;
 	}
@@ -188,7 +275,7 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 	if (status)
 		return status;
 	search.caller = caller;
-	status = search_path(&search);
+	status = search_target(&search);
 	policy_caller_free(caller);
 	return status;
 }

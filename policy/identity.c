@@ -175,7 +175,7 @@ static int read_range(struct compiler *compiler, const struct statement *stateme
 	if (low > high)
 		return compile_error(compiler, statement, word, "write the lower number first",
 			"the range '%s' holds nothing", text);
-	*range = (struct range){(uint32_t)low, (uint32_t)high};
+	*range = (struct range){(uint32_t)low, (uint32_t)high, text};
 	status = not_overflow(compiler, statement, word, group, range->low);
 	if (status == 0)
 		status = not_overflow(compiler, statement, word, group, range->high);
@@ -185,7 +185,7 @@ static int read_range(struct compiler *compiler, const struct statement *stateme
 static int identity_ids(struct compiler *compiler, const struct statement *statement, uint32_t word,
 	bool group, struct ranges *ranges)
 {
-	struct range range = {0, (uint32_t)ID_MAX};
+	struct range range = {0, (uint32_t)ID_MAX, "*"};
 	const char *text;
 	int status;
 
@@ -198,6 +198,7 @@ static int identity_ids(struct compiler *compiler, const struct statement *state
 			status = name_or_number(compiler, statement, word, text, group, &range.low);
 			range.high = range.low;
 		}
+		range.text = text;
 		if (status < 0)
 			return status;
 	}

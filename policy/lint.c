@@ -57,17 +57,22 @@ static bool same_strings(const struct strings *a, const struct strings *b)
 	return true;
 }
 
+static bool same_ranges(const struct ranges *a, const struct ranges *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->list[i].low != b->list[i].low || a->list[i].high != b->list[i].high)
+			return false;
+	return true;
+}
+
 /* Whether one who matches a subject `other` can fail to match `subject` for want of more than a
  * user: not where both are narrowed alike. */
 static bool evades(const struct subject *subject, const struct subject *other)
 {
-	const struct ranges *groups = &subject->groups;
-
-	if (groups->count && (groups->count != other->groups.count ||
-				     memcmp(groups->list, other->groups.list,
-					     groups->count * sizeof(*groups->list)) != 0))
-		return true;
-	return (subject->exes.count && !same_strings(&subject->exes, &other->exes)) ||
+	return (subject->groups.count && !same_ranges(&subject->groups, &other->groups)) ||
+	       (subject->exes.count && !same_strings(&subject->exes, &other->exes)) ||
 	       (subject->units.count && !same_strings(&subject->units, &other->units)) ||
 	       (subject->labels.count && !same_strings(&subject->labels, &other->labels)) ||
 	       (subject->vias.count && !same_strings(&subject->vias, &other->vias));

@@ -452,6 +452,10 @@ enum policy_near {
 	POLICY_NEAR_NONE,
 	POLICY_NEAR_RIGHT,   /* it is the caller's and matches, but has other rights */
 	POLICY_NEAR_SUBJECT, /* it matches, but its subject is not the caller's: see `mismatch` */
+	/* It is the caller's and has the right, but it is about ... */
+	POLICY_NEAR_PORT,     /* ... the ports `port_low` to `port_high` of the same address ... */
+	POLICY_NEAR_ADDRESS,  /* ... the same port of another address ... */
+	POLICY_NEAR_PROTOCOL, /* ... the same, of another protocol */
 	POLICY_NEAR_PATH, /* it is the caller's and has the rights, and matches up to `depth` bytes
 			   */
 };
@@ -465,6 +469,23 @@ enum policy_mismatch {
 	POLICY_MISMATCH_VIA = 1 << 5,
 };
 
+#define POLICY_KINDS 6 /* as there are POLICY_MISMATCH_*, the i-th of them 1 << i */
+
+/* How an identity stands to a subject. */
+struct policy_subject_match {
+	struct policy_rule_place place; /* of the subject */
+	unsigned int mismatch; /* POLICY_MISMATCH_*: the kinds of lines that fail; 0: it matches */
+	/* Of each kind the value that holds, as written; NULL where none does or there is no line. */
+	const char *held[POLICY_KINDS];
+};
+
+/* The i-th of the summary's count of subjects. The strings live as long as the policy. */
+void policy_subject_match(const struct policy *policy, size_t i,
+	const struct policy_identity *identity, struct policy_subject_match *match);
+/* The subject of which the fewest kinds fail, its user last, and the most hold; false where there is no subject. */
+bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
+	struct policy_subject_match *match);
+
 struct policy_explanation {
 	struct policy_decision decision; /* policy_ask's, by the very same code */
 	char target[POLICY_PATH_BUFFER]; /* as mapped */
@@ -473,6 +494,7 @@ struct policy_explanation {
 	enum policy_near near;
 	struct policy_rule_info near_rule;
 	unsigned int mismatch; /* POLICY_MISMATCH_* */
+	uint16_t port_low, port_high;
 	size_t depth;
 };
 
@@ -514,6 +536,14 @@ const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t 
 /* Adds a warning about such a word. */
 void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
 	const struct policy_prefix *prefix, const char *hint, const char *message);
+
+/*
+ * Adds a warning about each deny that a mount goes round: where what is denied can be seen by a
+ * second path, that an allow covers and no deny does. `mountinfo` is the text of /proc/PID/mountinfo.
+ * It needs policy_prefixes. -ENOMEM, else 0.
+ */
+int policy_lint_mounts(
+	const struct policy *policy, const char *mountinfo, struct policy_diagnostics *diagnostics);
 
 /*
  * The `map` by which nothing that is asked for can come to lie at or beneath a path, or false: what
