@@ -21,6 +21,22 @@ struct loader {
 
 static int load_text(struct loader *loader, const struct source *source);
 
+/* The file that was read last, where it was read before under another name; or NULL. */
+static const struct source *read_before(const struct loader *loader, uint64_t id[2])
+{
+	const struct policy_environment *environment = loader->compiler.environment;
+	const struct policy *policy = loader->compiler.policy;
+
+	if (!environment->last_file)
+		return NULL;
+	environment->last_file(environment->context, id);
+	for (size_t i = 0; i < policy->source_count; i++)
+		if (policy->sources[i]->identified && policy->sources[i]->id[0] == id[0] &&
+			policy->sources[i]->id[1] == id[1])
+			return policy->sources[i];
+	return NULL;
+}
+
 /*
  * Reads a file and keeps it. `from` is the statement that includes it, NULL for the first. Returns
  * 0 and the source, -EINVAL (reported) or -ENOMEM.
@@ -31,7 +47,9 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 	const struct policy_environment *environment = loader->compiler.environment;
 	struct policy *policy = loader->compiler.policy;
 	const char *reason = NULL;
+	const struct source *same;
 	char *text = NULL, why[128];
+	uint64_t id[2] = {0};
 	size_t length = 0;
 	int status = environment->read_file(environment->context, path, &text, &length, &reason);
 
@@ -56,6 +74,13 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 			reason);
 		return -EINVAL;
 	}
+	same = read_before(loader, id);
+	if (same && from) {
+		free(text);
+		return compile_error(&loader->compiler, from, 1,
+			"a file counts once, wherever it is included",
+			"'%s' is read already, as '%s'", path, same->path);
+	}
 	*source = source_new(path, text, length, (unsigned int)policy->source_count);
 	if (!*source)
 		free(text);
@@ -64,6 +89,8 @@ static int read_source(struct loader *loader, const char *path, const struct sta
 		source_free(*source);
 		return -ENOMEM;
 	}
+	(*source)->identified = environment->last_file != NULL;
+	memcpy((*source)->id, id, sizeof(id));
 	policy->sources[policy->source_count++] = *source;
 	return 0;
 }

@@ -89,6 +89,11 @@ struct policy_environment {
 	int (*read_file)(
 		void *context, const char *path, char **text, size_t *length, const char **reason);
 	/*
+	 * Which file it was that read_file has read last, by two numbers that are no other file's: by
+	 * them one is known again under another name (a symbolic link, `..`). NULL: names tell.
+	 */
+	void (*last_file)(void *context, uint64_t id[2]);
+	/*
 	 * The paths that match a glob(7) pattern, sorted by bytes; freed by the caller, one by one
 	 * and the array. No match is 0 with *count 0. The directory before the first wildcard is
 	 * checked as that of a file is: -ENOENT where it is not there. *reason as for read_file.

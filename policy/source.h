@@ -5,6 +5,7 @@
 #ifndef POLICY_SOURCE_H
 #define POLICY_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@ struct source {
 	size_t length;
 	uint32_t *lines; /* where each line begins */
 	size_t line_count;
+	uint64_t id[2]; /* of the file, where `identified` */
+	bool identified;
 	unsigned int order; /* files are reported in the order they were first read */
 };
 

@@ -218,6 +218,9 @@ static int read_all(int file, char **text, size_t *length)
 	return -ENOMEM;
 }
 
+/* Which file was checked last. */
+static uint64_t checked[2];
+
 static int check_file(int file)
 {
 	struct stat status;
@@ -228,7 +231,15 @@ static int check_file(int file)
 		say("is not a regular file");
 		return -EINVAL;
 	}
+	checked[0] = status.st_dev;
+	checked[1] = status.st_ino;
 	return is_ours(&status, "", "") ? 0 : -EPERM;
+}
+
+static void system_last_file(void *context, uint64_t id[2])
+{
+	(void)context;
+	memcpy(id, checked, sizeof(checked));
 }
 
 static int system_read_file(
@@ -454,6 +465,7 @@ void policy_system_environment(struct policy_environment *environment)
 {
 	*environment = (struct policy_environment){
 		.read_file = system_read_file,
+		.last_file = system_last_file,
 		.glob = system_glob,
 		.user_by_name = system_user_by_name,
 		.user_by_uid = system_user_by_uid,

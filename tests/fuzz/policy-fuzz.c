@@ -90,10 +90,25 @@ static int each_user(
 		}                                                                       \
 	} while (0)
 
+/* One file system at two places, another one beneath it. */
+#define MOUNTS                                 \
+	"1 0 8:1 / / rw - ext4 /dev/a rw\n"    \
+	"2 1 8:1 /a /b rw - ext4 /dev/a rw\n"  \
+	"3 1 8:2 / /a/b rw - ext4 /dev/b rw\n" \
+	"4 1 8:2 /c /x rw - ext4 /dev/b rw\n"
+
 static struct policy *load(struct text *text, size_t *errors)
 {
-	struct policy_environment environment = {text, read_file, no_glob, user_by_name,
-		user_by_uid, group_by_name, each_user, 65534, 65534};
+	struct policy_environment environment = {.context = text,
+		.read_file = read_file,
+		.glob = no_glob,
+		.user_by_name = user_by_name,
+		.user_by_uid = user_by_uid,
+		.group_by_name = group_by_name,
+		.each_user = each_user,
+		.keep_prefixes = true,
+		.overflow_uid = 65534,
+		.overflow_gid = 65534};
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
 	struct policy *policy;
 	int status = policy_load("policy", &environment, diagnostics, &policy);
@@ -101,8 +116,10 @@ static struct policy *load(struct text *text, size_t *errors)
 	ensure(status == 0 || status == -EINVAL);
 	*errors = policy_diagnostics_errors(diagnostics);
 	ensure((status == 0) == (*errors == 0));
-	if (policy)
+	if (policy) {
 		ensure(policy_lint(policy, diagnostics) == 0);
+		ensure(policy_lint_mounts(policy, MOUNTS, diagnostics) == 0);
+	}
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++) {
 		const struct policy_diagnostic *one = policy_diagnostics_get(diagnostics, i);
 

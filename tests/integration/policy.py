@@ -131,6 +131,33 @@ def test_check_warns():
     check("says nothing" not in err, err)
 
 
+def test_include_under_another_name():
+    with tempfile.TemporaryDirectory() as place:
+        real = os.path.realpath(place)
+        os.mkdir(f"{real}/d")
+        os.symlink("policy", f"{real}/link")
+        os.symlink("..", f"{real}/d/up")
+        for name in ("other", "d/third"):
+            with open(f"{real}/{name}", "w") as stream:
+                stream.write("define x /x\n" if name == "other" else "include ../policy\n")
+        rows = (("link", f"P:1:9: error: '{real}/link' is read already, as 'P'"),
+                ("d/../policy", f"P:1:9: error: '{real}/d/../policy' is read already, as 'P'"),
+                ("d/up/policy", f"P:1:9: error: '{real}/d/up/policy' is read already, as 'P'"),
+                ("d/third", f"{real}/d/third:1:9: error: '{real}/d/../policy' is read already, as 'P'"),
+                ("*/../other\ninclude other",
+                 f"P:2:9: error: '{real}/other' is read already, as '{real}/d/../other'"),
+                ("d/../other", None))
+        for included, error in rows:
+            path = f"{real}/policy"
+            with open(path, "w") as stream:
+                stream.write(f"include {included}\nsubject s {{\n\tuser 5\n\tallow read /x\n}}\n")
+            os.chmod(path, 0o644)
+            done = subprocess.run([TOOL, "check", "--policy", path], capture_output=True, text=True, timeout=20)
+            equal(done.returncode, 1 if error else 0, included, done.stderr)
+            equal(done.stderr.count("error:"), 1 if error else 0, done.stderr)
+            check(not error or error in done.stderr.replace(path, "P"), done.stderr)
+
+
 def test_check_warns_of_what_is_not_served():
     rows = (("allow tree %h/{a,b}", 1), ("allow write-tree /srv/%U /srv/%u", 1), ("allow tree /srv/x", 0),
             ("allow tree /srv/%%U", 0), ("allow read %h/**", 0), ("allow tree,watch /srv/%u", 1))

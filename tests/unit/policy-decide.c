@@ -358,6 +358,39 @@ static void test_directories(void **state)
 	policy_free(policy);
 }
 
+static const char *directory_of(const struct policy *policy, uint32_t rights, const char *path)
+{
+	struct policy_decision decision = decide(policy, ME, rights, path);
+	size_t count;
+
+	assert_int_equal(decision.reason, POLICY_ALLOWED);
+	return policy_directories(policy, &count)[decision.directory].path;
+}
+
+/* The directory is that of a rule which gives what was decided, however much deeper another lies. */
+static void test_which_directory(void **state)
+{
+	struct policy *policy = load_text("subject s {\nuser 1002\n"
+					  "allow read /a/** exec\n"
+					  "allow read /a/b/c/*\n"
+					  "allow write,create /w/**\n"
+					  "allow read,list,watch,readlink /w/b/c/*\n"
+					  "allow read /t/**\n"
+					  "allow read /t/b/** type fifo\n"
+					  "allow read /t/b/c/*\n"
+					  "}\n");
+	(void)state;
+	assert_string_equal(directory_of(policy, R, "/a/b/c/x"), "/a");
+	assert_string_equal(directory_of(policy, R, "/w/b/c/x"), "/w/b/c");
+	assert_string_equal(directory_of(policy, W, "/w/b/c/x"), "/w");
+	assert_string_equal(directory_of(policy, R | W, "/w/b/c/x"), "/w");
+	assert_string_equal(directory_of(policy, W | POLICY_LIST, "/w/b/c/x"), "/w");
+	assert_string_equal(directory_of(policy, C | POLICY_WATCH, "/w/b/c/x"), "/w");
+	assert_string_equal(directory_of(policy, W | POLICY_READLINK, "/w/b/c/x"), "/w");
+	assert_string_equal(directory_of(policy, R, "/t/b/c/x"), "/t/b");
+	policy_free(policy);
+}
+
 static void test_map(void **state)
 {
 	static const struct {
@@ -517,6 +550,7 @@ int main(void)
 		cmocka_unit_test_setup(test_variables, reset),
 		cmocka_unit_test_setup(test_modifiers, reset),
 		cmocka_unit_test_setup(test_directories, reset),
+		cmocka_unit_test_setup(test_which_directory, reset),
 		cmocka_unit_test_setup(test_map, reset),
 		cmocka_unit_test(test_path_check),
 		cmocka_unit_test_setup(test_many_subjects, reset),

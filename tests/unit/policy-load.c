@@ -263,6 +263,56 @@ static void test_include_depth(void **state)
 	}
 }
 
+/* As many files as are asked for, all but the first empty. */
+static int read_many(
+	void *context, const char *path, char **text, size_t *length, const char **reason)
+{
+	(void)context;
+	(void)reason;
+	*text = strdup(strcmp(path, TEST_FILE) == 0 ? "include d/*\n" : "");
+	*length = strlen(*text);
+	return 0;
+}
+
+static int glob_many(
+	void *context, const char *pattern, char ***paths, size_t *count, const char **reason)
+{
+	char path[64];
+
+	(void)pattern;
+	(void)reason;
+	*count = *(const size_t *)context;
+	*paths = calloc(*count, sizeof(**paths));
+	for (size_t i = 0; i < *count; i++) {
+		snprintf(path, sizeof(path), "/etc/fdbroker/d/%06zu", i);
+		(*paths)[i] = strdup(path);
+	}
+	return 0;
+}
+
+static void test_include_count(void **state)
+{
+	(void)state;
+	/* With the first there are 10,000, which is the most. */
+	for (size_t count = 9999; count <= 10000; count++) {
+		struct policy_diagnostics *diagnostics = policy_diagnostics_new();
+		struct policy_environment environment;
+		struct policy *policy;
+
+		environment_init(&environment);
+		environment.context = &count;
+		environment.read_file = read_many;
+		environment.glob = glob_many;
+		policy_load(TEST_FILE, &environment, diagnostics, &policy);
+		assert_int_equal(policy != NULL, count == 9999);
+		if (!policy)
+			assert_string_equal(policy_diagnostics_get(diagnostics, 0)->message,
+				"more than 10000 files");
+		policy_free(policy);
+		policy_diagnostics_free(diagnostics);
+	}
+}
+
 /* Each define doubles the one before: 36 lines that would be a terabyte. */
 static void test_define_bomb(void **state)
 {
@@ -337,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup(test_include_errors, reset),
 		cmocka_unit_test_setup(test_defines, reset),
 		cmocka_unit_test_setup(test_include_depth, reset),
+		cmocka_unit_test_setup(test_include_count, reset),
 		cmocka_unit_test_setup(test_define_bomb, reset),
 		cmocka_unit_test_setup(test_many_exes, reset),
 	};

@@ -98,6 +98,26 @@ static void test_reads(void **state)
 	expect_read("absolute");
 }
 
+static void test_same_file(void **state)
+{
+	struct policy_environment environment;
+	uint64_t first[2], second[2];
+
+	(void)state;
+	policy_system_environment(&environment);
+	write_file("file", 0600);
+	write_file("other", 0600);
+	assert_int_equal(symlink("file", "link"), 0);
+	expect_read("file");
+	environment.last_file(NULL, first);
+	expect_read("link");
+	environment.last_file(NULL, second);
+	assert_memory_equal(first, second, sizeof(first));
+	expect_read("other");
+	environment.last_file(NULL, second);
+	assert_memory_not_equal(first, second, sizeof(first));
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -226,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reads, make_directory, remove_directory),
+		cmocka_unit_test_setup_teardown(test_same_file, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(test_refusals, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(test_directories, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(test_owners, make_directory, remove_directory),
