@@ -4,6 +4,7 @@ What the holder of a read-only descriptor can make of it. The attacks run agains
 some that are broken on purpose: without views, with views that are not dissolved. Against those they must
 succeed, else they prove nothing.
 """
+import ctypes
 import errno
 import fcntl
 import mmap
@@ -13,8 +14,8 @@ import subprocess
 
 from broker import Broker, Client, Place, attempt
 from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, enter_user_namespace,
-                   have_user_namespaces, in_child, mount, mount_setattr, move_mount, open_tree,
-                   unshare)
+                   have_user_namespaces, in_child, libc, mount, mount_setattr, move_mount, open_tree,
+                   result, unshare)
 from tap import Skip, check, equal, main
 
 HOLDER = 5001
@@ -103,6 +104,38 @@ def test_using_the_descriptor_itself():
     equal(got[3], "EACCES")
     check(got[4] in ("EROFS", "EACCES"), got)
     equal(text, "original\n")
+
+
+def give_it_a_name(descriptor):
+    """Links what is held into a directory of the holder's own, on the same file system, and changes its flags."""
+    target = os.fsencode(os.environ["HOLDERS_OWN"])
+    flags = ctypes.c_int(0x40)  # FS_NODUMP_FL
+
+    def link(source, at, name, how):
+        result(libc.linkat(source, at, -100, target + name, how))
+    return [
+        attempt(link, descriptor, b"", b"/empty", 0x1000),
+        attempt(link, -100, b"/proc/self/fd/%d" % descriptor, b"/proc", 0x400),
+        attempt(lambda: result(libc.ioctl(descriptor, ctypes.c_ulong(0x40086602), ctypes.byref(flags)))),
+    ]
+
+
+def test_giving_the_file_another_name_or_other_flags():
+    for attack in (give_it_a_name, lambda d: [enter_user_namespace(CLONE_NEWNS)] and give_it_a_name(d)):
+        with Place() as place:
+            os.environ["HOLDERS_OWN"] = place.directory("own", 0o777)
+            os.chmod(place.name("own"), 0o777)
+            got, text = hold(None, attack)
+            check("OK" not in got, got)
+            equal((os.listdir(place.name("own")), text), ([], "original\n"))
+
+
+def test_giving_it_another_name_succeeds_where_there_is_no_view():
+    with Place() as place:
+        os.environ["HOLDERS_OWN"] = place.directory("own", 0o777)
+        os.chmod(place.name("own"), 0o777)
+        got, _ = hold(NO_VIEW, give_it_a_name)
+        check("OK" in got and os.listdir(place.name("own")), "the attack is worth nothing", got)
 
 
 def test_root_of_a_namespace():

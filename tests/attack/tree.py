@@ -179,6 +179,9 @@ def namespace_attacks(directory):
     got["overlay upper"] = attempt(
         mount, "overlay", "/mnt", "overlay", 0,
         f"lowerdir={base}/lower,upperdir=/proc/self/fd/{directory},workdir={base}/work")
+    got["overlay lower"] = attempt(
+        mount, "overlay", "/mnt", "overlay", 0,
+        f"lowerdir=/proc/self/fd/{directory},upperdir={base}/upper,workdir={base}/work")
     os.fchdir(directory)
     got["chroot"] = attempt(os.chroot, ".")
     got["chroot .."] = outcome(lambda: open("/../secret").read())
