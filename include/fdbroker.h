@@ -100,8 +100,8 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	ENOTCONN	the connection is the parent's (see above), or `broker` is NULL
  *
  * A worker of the broker's that dies or is replaced is survived: what it left unanswered is asked again,
- * save what must not be done twice. Here that is O_TRUNC, O_TMPFILE, and O_CREAT with O_EXCL; of the calls
- * below, each says so. Those get ECONNRESET, and the connection goes on. It also comes after a hundred
+ * save what must not be done twice: here O_TRUNC, O_TMPFILE, and O_CREAT with O_EXCL; below, the calls that
+ * say so. Those get ECONNRESET, and the connection goes on. It also comes after a hundred
  * workers that have failed one request. Where the whole broker goes away, the connection is of no more
  * use: every further call on it gets ECONNRESET; it is not made anew. So it is after EPROTO, unless only
  * the content of a reply made no sense. The first call after fork(2) may also fail as fdbroker_connect
