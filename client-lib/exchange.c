@@ -80,7 +80,7 @@ struct run {
 	unsigned int restarts; /* how often SYNC was sent */
 	bool sent;
 	bool unsure; /* another worker has taken over since it was sent, and SYNC is yet to be sent */
-	bool asked;  /* the SYNC whose reply is awaited was sent behind the request */
+	bool asked;  /* the SYNC whose reply is awaited, if any, was sent behind the request */
 	bool closed; /* nothing can be sent any more, only received what lies there */
 	bool broken;
 };
@@ -225,7 +225,6 @@ static int handle_restarted(struct run *run)
 		run->state->sync = 0;
 		run->state->forgotten++;
 	}
-	run->asked = false;
 	/* What is not sent yet, this one will read, or the next one tell of. */
 	run->unsure = run->sent;
 	return GO_ON;
@@ -419,7 +418,6 @@ int exchange_run(int fd, struct exchange_state *state, struct exchange *exchange
 	};
 	int result;
 
-	exchange->data_length = 0;
 	do {
 		result = 0;
 		if (!run.sent && !run.closed) {

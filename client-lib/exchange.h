@@ -26,7 +26,7 @@ struct exchange {
 
 	/* Filled in by a success; the descriptors are close-on-exec and become the caller's. */
 	int descriptors[EXCHANGE_DESCRIPTORS_MAX];
-	/* Bytes of data; of a RELOAD that failed too, else 0 after a failure. */
+	/* Bytes of data. Also after an error that the broker reported: of RELOAD there may be some, else 0. */
 	size_t data_length;
 };
 

@@ -187,6 +187,56 @@ static void test_in_the_queue(void **state)
 	close(pair[1]);
 }
 
+/*
+ * The linker directs the library's send(2) here: between its last look and SYNC the broker answers and
+ * closes. The answer counts.
+ */
+static int closes_meanwhile = -1;
+static struct fdbroker_reply last_words;
+
+ssize_t __real_send(int fd, const void *data, size_t length, int flags);
+ssize_t __wrap_send(int fd, const void *data, size_t length, int flags);
+
+ssize_t __wrap_send(int fd, const void *data, size_t length, int flags)
+{
+	if (closes_meanwhile >= 0) {
+		fake_send(closes_meanwhile, &last_words, sizeof(last_words), -1, 0);
+		close(closes_meanwhile);
+		closes_meanwhile = -1;
+		/* This kernel may not raise SIGPIPE for such a socket; others do. */
+		assert_true(flags & MSG_NOSIGNAL);
+	}
+	return __real_send(fd, data, length, flags);
+}
+
+static void check_last_words(uint16_t operation, uint32_t id, int error)
+{
+	struct fdbroker *broker;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	fake_send(pair[1], &restarted, sizeof(restarted), -1, 0);
+	last_words = (struct fdbroker_reply){
+		.version = FDBROKER_PROTOCOL_VERSION,
+		.operation = operation,
+		.id = id,
+		.error = (uint32_t)error,
+	};
+	closes_meanwhile = pair[1];
+	broker = fdbroker_from_fd(pair[0]);
+	check_open(broker, "/x", O_RDONLY, error);
+	assert_int_equal(closes_meanwhile, -1);
+	check_open(broker, "/x", O_RDONLY, ECONNRESET);
+	fdbroker_disconnect(broker);
+}
+
+static void test_last_words(void **state)
+{
+	(void)state;
+	check_last_words(FDBROKER_OPEN, 1, ENOENT);
+	check_last_words(0, 0, EDQUOT);
+}
+
 /* ---- no room ----------------------------------------------------------------------------------
  */
 
@@ -401,6 +451,7 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_in_the_queue),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_no_room_for_request),
 		cmocka_unit_test(test_no_room_for_sync),
 		cmocka_unit_test(test_given_up),
