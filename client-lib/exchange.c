@@ -381,7 +381,7 @@ static int do_what_is_due(struct run *run)
 static int receive_one(struct run *run)
 {
 	struct exchange *exchange = run->exchange;
-	bool waits = run->sent && !run->unsure && !run->closed;
+	bool waits = run->sent && !run->unsure;
 	int flags = waits ? 0 : MSG_DONTWAIT;
 	struct arrival arrival;
 	int result = is_sync(run, flags);

@@ -44,13 +44,17 @@ int sync_receive(int fd, uint32_t id, uint32_t request)
 		uint32_t ids[IDS_MAX];
 	} reply;
 	const size_t head = sizeof(reply.header);
+	bool was_reset = false, again;
 	ssize_t length;
 	size_t i;
 
-	/* Without room for descriptors the kernel closes any that come along. */
-	do
+	/* Without room for descriptors the kernel closes any that come along. A reset is told first, and
+	 * once, as in exchange.c: the message is there all the same. */
+	do {
 		length = recv(fd, &reply, sizeof(reply), MSG_TRUNC | MSG_DONTWAIT);
-	while (length < 0 && errno == EINTR);
+		again = length < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset));
+		was_reset = was_reset || (length < 0 && errno == ECONNRESET);
+	} while (again);
 	if (length < 0)
 		return -errno;
 	if ((size_t)length < head || (size_t)length > sizeof(reply) ||

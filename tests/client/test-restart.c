@@ -209,6 +209,34 @@ ssize_t __wrap_send(int fd, const void *data, size_t length, int flags)
 	return __real_send(fd, data, length, flags);
 }
 
+/* And its recv(2): the connection is reset between a look at SYNC's reply and its receipt. */
+static bool resets;
+
+ssize_t __real_recv(int fd, void *data, size_t length, int flags);
+ssize_t __wrap_recv(int fd, void *data, size_t length, int flags);
+
+ssize_t __wrap_recv(int fd, void *data, size_t length, int flags)
+{
+	if (!resets)
+		return __real_recv(fd, data, length, flags);
+	resets = false;
+	errno = ECONNRESET;
+	return -1;
+}
+
+static void test_reset_before_sync(void **state)
+{
+	struct fdbroker *broker;
+	struct fake fake;
+
+	(void)state;
+	broker = start(&fake, "q R s y r a1");
+	resets = true;
+	check_open(broker, "/x", O_RDONLY, 0);
+	assert_false(resets);
+	stop(&fake, broker);
+}
+
 static void check_last_words(uint16_t operation, uint32_t id, int error)
 {
 	struct fdbroker *broker;
@@ -452,6 +480,7 @@ int main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_in_the_queue),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_reset_before_sync),
 		cmocka_unit_test(test_no_room_for_request),
 		cmocka_unit_test(test_no_room_for_sync),
 		cmocka_unit_test(test_given_up),
