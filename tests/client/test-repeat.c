@@ -151,7 +151,7 @@ static void test_unknown(void **state)
 
 	(void)state;
 	assert_false(repeat_is_safe(0, 0));
-	for (operation = FDBROKER_RELOAD; operation <= UINT16_MAX; operation++)
+	for (operation = FDBROKER_TREE + 1; operation <= UINT16_MAX; operation++)
 		assert_false(repeat_is_safe((uint16_t)operation, 0));
 }
 
