@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sockets.h"
 
-#include "channel.h"
 #include "report.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,41 +70,6 @@ int sockets_open(struct sockets *sockets)
 		return error;
 	}
 	sockets->listening = true;
-	return 0;
-}
-
-/* A worker that was not itself may have shut a listening socket down, for all who share it. */
-int sockets_mend(struct sockets *sockets)
-{
-	const struct options *options = sockets->options;
-
-	for (unsigned int i = 0; i < options->address_count; i++) {
-		struct listener *listener = &sockets->listeners[i];
-		struct pollfd state = {.fd = listener->socket};
-		if (poll(&state, 1, 0) == 0)
-			continue;
-		listen_close(listener);
-		int error = listen_open(listener, options->mode, options->group);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-int sockets_give(const struct sockets *sockets, int channel)
-{
-	for (unsigned int i = 0; i < sockets->options->address_count; i++) {
-		const struct listener *listener = &sockets->listeners[i];
-		struct channel_message message = {
-			.type = CHANNEL_LISTENER,
-			.index = i,
-			.descriptor = listener->socket,
-		};
-		snprintf(message.text, sizeof(message.text), "%s", listener->address);
-		int error = channel_send(channel, &message);
-		if (error)
-			return error;
-	}
 	return 0;
 }
 

@@ -24,15 +24,6 @@ void sockets_init(
 /* Listens on all. 0, or a negative errno after a line on standard error; some may then be open. */
 int sockets_open(struct sockets *sockets);
 
-/*
- * Opens those anew that no longer listen: a worker that was not itself may have shut a listening socket
- * down, for all who share it. 0 or a negative errno.
- */
-int sockets_mend(struct sockets *sockets);
-
-/* Gives a worker its copies, over its channel. 0 or a negative errno. */
-int sockets_give(const struct sockets *sockets, int channel);
-
 /* Closes all and removes the pathnames that are ours. */
 void sockets_close(struct sockets *sockets);
 
