@@ -14,9 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What can happen to the next name on the way, and to the directory at its end. */
+/* What can happen to the next name on the way. What becomes of the directory at its end happens to its name, in the one
+ * before it. */
 #define ON_THE_WAY (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
-#define AT_THE_END (IN_DELETE_SELF | IN_MOVE_SELF)
 
 /* How often a way that changes while it is walked is walked again. */
 #define TRIES 10
@@ -32,13 +32,13 @@ static int open_step(int directory, const char *name)
 	return next < 0 ? -errno : (int)next;
 }
 
-static int add_watch(int inotify, int directory, uint32_t events, struct watches *watches)
+static int add_watch(int inotify, int directory, struct watches *watches)
 {
 	char name[32];
 
 	/* It takes a name; this one means the very directory that is open. */
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", directory);
-	int watch = inotify_add_watch(inotify, name, events | IN_MASK_ADD | IN_ONLYDIR);
+	int watch = inotify_add_watch(inotify, name, ON_THE_WAY | IN_ONLYDIR);
 	if (watch < 0)
 		return -errno;
 	watches->descriptors[watches->count++] = watch;
@@ -55,10 +55,9 @@ static int walk(int inotify, const char *path, struct watches *watches)
 	watches->count = 0;
 	watches->fold = false;
 	while (directory >= 0) {
-		bool end = path[0] == '\0' || (path[0] == '/' && path[1] == '\0');
-		error = add_watch(inotify, directory, end ? AT_THE_END : ON_THE_WAY, watches);
-		if (!error && end)
+		if (path[0] == '\0' || (path[0] == '/' && path[1] == '\0'))
 			return directory;
+		error = add_watch(inotify, directory, watches);
 		/* In this one the next name is looked up. */
 		watches->fold = watches->fold || names_fold(directory);
 		size_t length = strcspn(++path, "/");

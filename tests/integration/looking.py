@@ -5,10 +5,11 @@ import os
 import socket
 import stat
 import struct
+import subprocess
 
-from broker import Broker, Client, Place, attempt
+from broker import Broker, Client, Place, attempt, processes
 from fuse import mount_folding
-from linux import CLONE_NEWNS, as_user, in_child, mount, umount, unshare
+from linux import CLONE_NEWNS, as_user, in_child, link_descriptor, mount, umount, unshare
 from tap import Skip, check, equal, main
 
 STAT, ACCESS, READLINK, LIST = 3, 4, 5, 6
@@ -20,10 +21,10 @@ CREATE = os.O_CREAT | os.O_WRONLY
 class Setting:
     """A broker with one subject, and what ME is answered, each on a connection of its own."""
 
-    def __init__(self, place, *rules):
+    def __init__(self, place, *rules, **more):
         self.place = place
         self.broker = Broker(place, "subject a {\n user %d\n%s}\n" % (
-            ME, "".join(f" {rule}\n" for rule in rules)))
+            ME, "".join(f" {rule}\n" for rule in rules)), **more)
 
     def __enter__(self):
         return self
@@ -172,18 +173,18 @@ def test_nothing_is_created_through_a_dangling_link_wherever_it_leads():
 
 def test_unnamed_files():
     with Place() as place:
-        d = place.directory("d")
+        d = place.directory("d", owner=ME)
         with Setting(place, f"allow create {d}{{,/**}} mode 0640") as s:
             def run():
                 with Client(s.broker.abstract) as client:
                     file = client.open(d, os.O_TMPFILE | os.O_RDWR, 0o666)
                     found = os.fstat(file)
                     os.write(file, b"x")
-                    linked = attempt(os.link, f"/proc/self/fd/{file}", f"{d}/named")
+                    linked = attempt(link_descriptor, file, f"{d}/named")
                     return stat.S_IMODE(found.st_mode), found.st_uid, found.st_nlink, linked
             got = as_user(ME, run)
             equal(got[:3], (0o640, ME, 0))
-            check(got[3] != "OK")
+            equal(got[3], "EXDEV")
             equal(os.listdir(d), [])
             equal(s.open(f"{d}/sub", os.O_TMPFILE | os.O_RDWR, 0o600), "ENOENT")
             equal(s.open("/etc", os.O_TMPFILE | os.O_RDWR, 0o600), "EACCES")
@@ -327,10 +328,14 @@ def test_a_terminal_does_not_become_the_brokers():
     with Place() as place:
         master, slave = os.openpty()
         name = os.ttyname(slave)
-        with Setting(place, f"allow read,write {name} type chardev") as s:
+        # Whoever leads a session and has none takes the first one that it opens.
+        with Setting(place, f"allow read,write {name} type chardev", start_new_session=True) as s:
+            equal(os.getsid(s.broker.process.pid), s.broker.process.pid)
             equal(s.open(name, os.O_RDWR), "OK")
-            with open(f"/proc/{s.broker.worker}/stat") as file:
-                equal(file.read().rsplit(")", 1)[1].split()[4], "0", "its controlling terminal")
+            equal(s.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK), "OK")
+            for pid in processes(s.broker.process.pid):
+                with open(f"/proc/{pid}/stat") as file:
+                    equal(file.read().rsplit(")", 1)[1].split()[4], "0", "its controlling terminal")
         os.close(master)
         os.close(slave)
 
@@ -381,6 +386,34 @@ def test_file_systems_and_lengths():
 
 # ---- names that fold
 
+def test_a_directory_that_is_marked_as_folding_and_a_deny():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        d = place.directory("d")
+        with open(place.name("image"), "wb") as file:
+            file.truncate(4 << 20)
+        made = subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "casefold", place.name("image")])
+        if made.returncode or subprocess.run(["mount", "-o", "loop", place.name("image"), d],
+                                             capture_output=True).returncode:
+            raise Skip("the kernel's ext4 does not fold names (CONFIG_UNICODE)")
+        try:
+            os.mkdir(f"{d}/marked")
+            subprocess.run(["chattr", "+F", f"{d}/marked"], check=True)
+            place.file("d/marked/secret", "the secret\n")
+            place.file("d/secret", "the secret\n")
+            place.file("d/other", "other\n")
+            with Setting(place, f"allow read {d}/**", f"deny all {d}/marked/secret", f"deny all {d}/secret") as s:
+                for name in ("marked/secret", "marked/SECRET", "secret"):
+                    equal(s.open(f"{d}/{name}"), "EACCES", name)
+                # Beside the marked directory nothing folds.
+                equal((s.open(f"{d}/SECRET"), s.open(f"{d}/other")), ("ENOENT", "OK"))
+        finally:
+            umount(d)
+    with Place() as place:
+        in_child(run, place)
+
+
 def test_a_file_system_that_folds_names_and_a_deny():
     if not os.path.exists("/dev/fuse"):
         raise Skip("no /dev/fuse")
@@ -397,10 +430,13 @@ def test_a_file_system_that_folds_names_and_a_deny():
         try:
             with open(f"{d}/SECRET") as file:
                 equal(file.read(), "the secret\n", "it does not fold")
-            with Setting(place, f"allow read,stat {place.path}/**", f"deny all {d}/secret") as s:
+            with Setting(place, f"allow read,stat,create {place.path}/**",
+                         f"deny all {d}/secret") as s:
                 for name in ("secret", "SECRET", "Secret"):
                     equal(s.open(f"{d}/{name}"), "EACCES", name)
                     equal(s.ask(STAT, f"{d}/{name}"), "EACCES", name)
+                    # Not even whether it is there: nothing is tried.
+                    equal(s.open(f"{d}/{name}", CREATE | os.O_EXCL, 0o600), "EACCES", name)
                 check(any("other names" in r.get("reason", "") for r in s.broker.events("request")))
                 # Elsewhere under the same rules nothing folds.
                 equal(s.open(place.name("plain/f")), "OK")

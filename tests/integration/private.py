@@ -115,6 +115,18 @@ def test_writing_and_creating():
         equal(s.open("n", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "EEXIST")
 
 
+def test_a_file_that_cannot_be_given_to_its_owner_is_removed():
+    """Here nobody can be given anything: no other uid is mapped."""
+    with Place() as place, Private(place, f"allow read,write,create D/** owner {OTHER}") as s:
+        place.directory("d/sub", owner=ME)
+        for name in ("n", "sub/n"):
+            equal(s.open(name, os.O_CREAT | os.O_RDWR, 0o600), "EINVAL", name)
+        equal((sorted(os.listdir(s.d)), os.listdir(f"{s.d}/sub")), (["f", "sub"], []))
+        # Nothing but what is new.
+        equal(s.open("f", os.O_CREAT | os.O_RDWR, 0o600), "OK")
+        equal(text(f"{s.d}/f"), "original\n")
+
+
 def test_a_mount_beneath_is_served_and_what_it_hides_is_not():
     """The mounts that the namespace was made with are locked together: only a recursive clone is possible."""
     def run(place):

@@ -236,6 +236,12 @@ class Client:
             return file.read().decode()
 
 
+def processes(pid):
+    """It and all that descend from it."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [pid] + [p for child in file.read().split() for p in processes(int(child))]
+
+
 def attempt(function, *arguments):
     """The name of the errno that a call fails with, or "OK"."""
     try:
