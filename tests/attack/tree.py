@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import stat
+import threading
 
 from broker import Broker, Client, Place, attempt
 from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, become, can_idmap,
@@ -142,7 +143,6 @@ def test_moving_things_while_they_are_held():
                 return [outcome(lambda: read_at(f, name)) for f, name in (
                     (sub, "../secret"), (sub, "../../secret"), (d, "../secret"), (d, "../../secret"),
                     (sub, "../tree/f"))]
-        import threading
 
         def mover():
             mine.recv(1)
@@ -156,6 +156,36 @@ def test_moving_things_while_they_are_held():
         got = as_user(HOLDER, run)
         thread.join()
         check("secret\n" not in got, got)
+
+
+def hold_removed(program=None):
+    """What can be read from directories that are removed while they are held."""
+    with Held(program=program) as held:
+        held.place.directory("tree/gone")
+        mine, theirs = socket.socketpair()
+
+        def run(d):
+            held_ones = [os.open(name, os.O_RDONLY, dir_fd=d) for name in ("gone", "sub")] + [d]
+            theirs.send(b"x")
+            equal(theirs.recv(1), b"r")
+            return {outcome(lambda: read_at(f, name)) for f in held_ones
+                    for name in ("../secret", "../../secret", "../f", "../tree/f")}
+
+        def remover():
+            mine.recv(1)
+            os.rmdir(f"{held.tree}/gone")
+            shutil.rmtree(held.tree)
+            mine.send(b"r")
+        thread = threading.Thread(target=remover)
+        thread.start()
+        got = held.run(run)
+        thread.join()
+        return got
+
+
+def test_directories_that_are_removed_while_they_are_held():
+    equal(hold_removed(), {"ENOENT"})
+    check("secret\n" in hold_removed(NO_VIEW), "the attack is worth nothing")
 
 
 def namespace_attacks(directory):
