@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -14,8 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What can happen to the next name on the way. What becomes of the directory at its end happens to its name, in the one
- * before it. */
+/*
+ * What can happen to the next name on the way. What becomes of the directory at its end happens to its name, in the one
+ * before it.
+ */
 #define ON_THE_WAY (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 
 /* How often a way that changes while it is walked is walked again. */
@@ -32,21 +34,28 @@ static int open_step(int directory, const char *name)
 	return next < 0 ? -errno : (int)next;
 }
 
-static int add_watch(int inotify, int directory, struct watches *watches)
+static int add_watch(struct watcher *watcher, int directory, struct watches *watches)
 {
 	char name[32];
+	int at = watches->count;
+	unsigned int ending;
 
 	/* It takes a name; this one means the very directory that is open. */
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", directory);
-	int watch = inotify_add_watch(inotify, name, ON_THE_WAY | IN_ONLYDIR);
-	if (watch < 0)
-		return -errno;
-	watches->descriptors[watches->count++] = watch;
+	do {
+		while ((ending = watcher->ending) & 1)
+			sched_yield();
+		int watch = inotify_add_watch(watcher->inotify, name, ON_THE_WAY | IN_ONLYDIR);
+		if (watch < 0)
+			return -errno;
+		watches->descriptors[at] = watch;
+		watches->count = at + 1;
+	} while (watcher->ending != ending);
 	return 0;
 }
 
 /* Walks the way once. The directory, or a negative errno with the watches up to where it ends. */
-static int walk(int inotify, const char *path, struct watches *watches)
+static int walk(struct watcher *watcher, const char *path, struct watches *watches)
 {
 	char name[256];
 	int directory = open_step(AT_FDCWD, "/");
@@ -57,7 +66,7 @@ static int walk(int inotify, const char *path, struct watches *watches)
 	while (directory >= 0) {
 		if (path[0] == '\0' || (path[0] == '/' && path[1] == '\0'))
 			return directory;
-		error = add_watch(inotify, directory, watches);
+		error = add_watch(watcher, directory, watches);
 		/* In this one the next name is looked up. */
 		watches->fold = watches->fold || names_fold(directory);
 		size_t length = strcspn(++path, "/");
@@ -85,12 +94,17 @@ static bool same(int one, int other)
 	       a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id;
 }
 
-int watch_directory(int inotify, const char *path, struct watches *watches,
+int watch_open(const char *path)
+{
+	return open_step(AT_FDCWD, path);
+}
+
+int watch_directory(struct watcher *watcher, const char *path, struct watches *watches,
 	void (*abandon)(void *context, const struct watches *watches), void *context)
 {
 	/* A step may have changed before it was watched. What the path means when all are, counts. */
 	for (int i = 0; i < TRIES; i++) {
-		int directory = walk(inotify, path, watches);
+		int directory = walk(watcher, path, watches);
 		int again = open_step(AT_FDCWD, path);
 		bool settled = directory < 0 ? again < 0 : again >= 0 && same(directory, again);
 		if (again >= 0)

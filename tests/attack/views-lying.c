@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The real views.c in a worker that asks for views as if they were for uid 5001, whoever has asked it. */
-#include "channel.h"
+#include "questions.h"
 
-static const struct channel_message *lie(const struct channel_message *message)
+static struct channel_message *lie(struct channel_message *message)
 {
-	static struct channel_message told;
-
-	told = *message;
-	if (told.type == CHANNEL_RENEW) {
-		told.map.uid = 5001;
-		told.map.gid = 5001;
+	if (message->type == CHANNEL_RENEW) {
+		message->uid = message->gid = 5001;
+		message->map.uid = message->map.gid = 5001;
 	}
-	return &told;
+	return message;
 }
 
-#define channel_send(channel, message) channel_send(channel, lie(message))
+#define questions_ask(questions, message, ms) questions_ask(questions, lie(message), ms)
 #include "../../broker/views.c"
