@@ -6,6 +6,7 @@ touch nothing.
 import os
 import re
 import shutil
+import stat
 import subprocess
 import time
 
@@ -162,16 +163,19 @@ def test_a_link_is_read_where_it_stands_and_what_it_leads_to_is_not_touched():
 
 
 def test_what_is_opened_never_becomes_a_controlling_terminal():
+    """Whichever process opens it, and whether that leads a session or not."""
     with Place() as place:
         place.file("d/f", "f", 0o666)
-        policy = f"subject a {{\n user {ME}\n allow read,write,create {place.name('d')}/*\n}}\n"
+        os.mknod(place.name("d/null"), stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        policy = f"subject a {{\n user {ME}\n allow read,write,create {place.name('d')}/* type chardev\n}}\n"
         with Broker(place, policy) as broker:
             calls, got = traced(broker, place, lambda client: [
                 client.ask(1, place.name(f"d/{name}"), flags, mode) for name, flags, mode in (
-                    ("f", os.O_RDONLY, 0), ("f", os.O_RDWR, 0), ("n", NEW, 0o600), ("n", NEW, 0o600))])
-            equal(got, ["OK"] * 4)
-            opened = [call for call in calls if call.startswith("openat") and "O_PATH" not in call]
-            check(len(opened) >= 4, calls)
+                    ("f", os.O_RDONLY, 0), ("f", os.O_RDWR, 0), ("n", NEW, 0o600), ("n", NEW, 0o600),
+                    ("null", os.O_RDONLY, 0), ("null", os.O_RDWR, 0))])
+            equal(got, ["OK"] * 6)
+            opened = [call for call in calls if re.match(r'openat2?\([^"]*"(f|n|null)"', call) and "O_PATH" not in call]
+            check(len(opened) >= 6, calls)
             equal([call for call in opened if "O_NOCTTY" not in call], [])
 
 
