@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker.h"
 
+#include "accounts.h"
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
@@ -8,7 +9,6 @@
 #include "load.h"
 #include "operations.h"
 #include "policy.h"
-#include "quota.h"
 #include "report.h"
 #include "views.h"
 
@@ -42,8 +42,7 @@ struct worker {
 	bool paused; /* not accepting until `resume` */
 	int64_t resume;
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
-	struct quota *quota;
-	uid_t full; /* whose connections were refused last, so that it is recorded once */
+	struct accounts *accounts;
 	struct operations operations;
 	struct audit_line line;
 };
@@ -109,9 +108,7 @@ static void list_stranger(struct worker *worker, struct connection *connection)
 static void drop(struct worker *worker, struct connection *connection)
 {
 	list_remove(connection);
-	if (worker->full == connection->peer.uid)
-		worker->full = (uid_t)-1;
-	quota_give_back(worker->quota, connection->peer.uid);
+	account_close(connection->account, clock_ns());
 	connection_free(connection);
 	worker->operations.connections--;
 }
@@ -144,23 +141,22 @@ static void pause_accepting(struct worker *worker, int error)
 }
 
 /* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
-static int take_quota(struct worker *worker, const struct connection *connection)
+static int open_account(struct worker *worker, struct connection *connection)
 {
 	const struct peer *peer = &connection->peer;
-	struct policy_limits limits;
+	struct account_refusal refusal;
+	int error = accounts_open(worker->accounts, peer->uid, peer->caller, connection->socket,
+		clock_ns(), &connection->account, &refusal);
 
-	policy_caller_limits(peer->caller, &limits);
-	uint32_t most =
-		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
-	int error = quota_take(worker->quota, peer->uid, most);
-	if (error != -EDQUOT || worker->full == peer->uid)
+	if (error != -EDQUOT || !refusal.first)
 		return error;
-	worker->full = peer->uid;
 	audit_begin(&worker->line, worker->log, "limit");
 	audit_string(&worker->line, "verdict", "error");
 	audit_number(&worker->line, "uid", peer->uid);
-	audit_string(&worker->line, "reason", "too many connections of one uid");
-	audit_number(&worker->line, "connections", most);
+	audit_string(&worker->line, "reason",
+		refusal.total ? "too many connections of one subject"
+			      : "too many connections of one uid");
+	audit_number(&worker->line, "connections", refusal.limit);
 	audit_errno(&worker->line, EDQUOT);
 	audit_end(&worker->line);
 	return error;
@@ -190,7 +186,7 @@ static void accept_connections(struct worker *worker, const struct listening *li
 		default: /* that one is gone; the next may not be */
 			continue;
 		}
-		error = take_quota(worker, connection);
+		error = open_account(worker, connection);
 		if (error) {
 			connection_dismiss(connection, -error);
 			connection_free(connection);
@@ -316,6 +312,9 @@ static int start_serving(struct worker *worker)
 		error = watch(worker, EPOLL_CTL_ADD, views_descriptor(worker->loaded.views),
 			&worker->loaded.views);
 	policy_summarize(worker->loaded.policy, &summary);
+	worker->accounts = accounts_new(summary.subjects);
+	if (!error && !worker->accounts)
+		error = -ENOMEM;
 	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
 		summary.subjects, summary.rules, views_count(worker->loaded.views));
 	if (!error)
@@ -336,7 +335,7 @@ static void release(struct worker *worker)
 	}
 	if (worker->epoll >= 0)
 		close(worker->epoll);
-	quota_free(worker->quota);
+	accounts_free(worker->accounts);
 	load_release(&worker->loaded);
 	free(worker);
 }
@@ -354,10 +353,6 @@ int worker_run(const struct options *options, int log)
 	worker->epoll = worker->questions = -1;
 	worker->known.next = worker->known.previous = &worker->known;
 	worker->strangers.next = worker->strangers.previous = &worker->strangers;
-	worker->full = (uid_t)-1;
-	worker->quota = quota_new();
-	if (!worker->quota)
-		return report_failure("starting", -ENOMEM);
 	status = prepare(worker) || start_serving(worker);
 	if (!status)
 		serve(worker);
