@@ -89,6 +89,20 @@ static void test_extremes(void **state)
 				}
 }
 
+/* A product that comes out at nothing in 64 bits. */
+static void test_overflow(void **state)
+{
+	struct bucket bucket;
+
+	(void)state;
+	bucket_init(&bucket, UINT32_C(1) << 31, 1, 0);
+	assert_true(bucket_take(&bucket, 0));
+	assert_true(bucket_take(&bucket, UINT64_C(1) << 33));
+	bucket_init(&bucket, UINT32_C(1) << 31, 1, 0);
+	assert_true(bucket_take(&bucket, 0));
+	assert_int_equal(bucket_wait(&bucket, UINT64_C(1) << 33), 0);
+}
+
 static void test_waiting(void **state)
 {
 	struct bucket bucket;
@@ -179,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_burst_and_rate),
 		cmocka_unit_test(test_small_steps),
 		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_clock_a_little_behind),
 		cmocka_unit_test(test_clock_set_back),
