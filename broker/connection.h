@@ -14,7 +14,7 @@
 struct connection {
 	int socket;
 	struct peer peer;
-	struct account *account; /* NULL until it is counted; closed by the worker */
+	struct account *account;	    /* NULL until it is counted; closed by the worker */
 	struct connection *previous, *next; /* the worker's list */
 	int64_t expires;		    /* ms of CLOCK_MONOTONIC; 0: never */
 	bool waiting;			    /* the reply below has not been sent */
