@@ -7,6 +7,7 @@ short, and the worker's memory returns.
 FDBROKER_TEST_HOSTILE_SECONDS is how long each attacks (default: 3).
 """
 import json
+import math
 import os
 import shutil
 import statistics
@@ -77,7 +78,8 @@ class Setting:
     def good(self, seconds):
         """(answered, lost, median, 99th percentile)"""
         out, _ = self.start(GOOD, "good", seconds).communicate(timeout=seconds + 60)
-        return tuple(int(word) for word in out.split())
+        answered, lost, median, late = (int(word) for word in out.split())
+        return (answered, lost, median, late) if answered else (0, lost, math.inf, math.inf)
 
     def memory(self):
         with open(f"/proc/{self.worker}/status", encoding="ascii") as file:
