@@ -62,13 +62,14 @@ enum channel_type {
 #define CHANNEL_TEXT_MAX 4095
 
 struct channel_message {
-	uint32_t type;	     /* enum channel_type */
-	uint32_t id;	     /* of a question, for its answer; 0 where none is expected */
-	uint32_t index;	     /* which view or client is meant */
-	uint32_t attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
-	int32_t error;	     /* 0 or a positive errno, in an answer */
-	uint32_t uid, gid;   /* the caller's, of a view that is another one for each */
-	struct idmap map;    /* of a view with VIEW_IDMAP, when it is named */
+	uint32_t type;	/* enum channel_type */
+	uint32_t id;	/* of a question, for its answer; 0 where none is expected */
+	uint32_t index; /* which view or client is meant */
+	uint32_t
+		attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
+	int32_t error;	    /* 0 or a positive errno, in an answer */
+	uint32_t uid, gid; /* the caller's, of a view that is another one for each */
+	struct idmap map;  /* of a view with VIEW_IDMAP, when it is named */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
 };

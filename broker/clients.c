@@ -16,13 +16,14 @@ struct client {
 	const char *address; /* it was accepted on */
 	bool given;	     /* the worker has it */
 	bool old;	     /* some worker has had it */
+	uint32_t expects;    /* the id of its request for a reload; 0: none */
 	uint32_t next;	     /* free place, or client to be given */
 };
 
 struct clients {
 	struct client *list;
 	uint32_t room, count, most;
-	uint32_t free; /* the first free place below `room`; NONE */
+	uint32_t free;	      /* the first free place below `room`; NONE */
 	uint32_t first, last; /* to be given, in this order; NONE */
 };
 
@@ -94,7 +95,7 @@ int clients_add(struct clients *clients, int socket, const char *address)
 static struct client *find(const struct clients *clients, uint32_t index)
 {
 	return index < clients->room && clients->list[index].socket >= 0 ? &clients->list[index]
-									   : NULL;
+									 : NULL;
 }
 
 bool clients_drop(struct clients *clients, uint32_t index)
@@ -122,6 +123,14 @@ bool clients_back(struct clients *clients, uint32_t index)
 	return true;
 }
 
+void clients_expect(struct clients *clients, uint32_t index, uint32_t id)
+{
+	struct client *client = find(clients, index);
+
+	if (client)
+		client->expects = id;
+}
+
 void clients_give_all(struct clients *clients)
 {
 	clients->first = clients->last = NONE;
@@ -142,6 +151,7 @@ int clients_give(struct clients *clients, int channel)
 			.type = CHANNEL_CLIENT,
 			.index = clients->first,
 			.attributes = client->old,
+			.id = client->expects,
 			.descriptor = client->socket,
 		};
 		snprintf(message.text, sizeof(message.text), "%s", client->address);

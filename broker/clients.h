@@ -28,6 +28,9 @@ bool clients_drop(struct clients *clients, uint32_t index);
 /* The worker could not take it: it is given again. False where it had not been given. */
 bool clients_back(struct clients *clients, uint32_t index);
 
+/* The client's request of that id is to be answered by whichever worker has it then; 0: it has been. */
+void clients_expect(struct clients *clients, uint32_t index, uint32_t id);
+
 /* Another worker serves from now on: all are to be given to it. */
 void clients_give_all(struct clients *clients);
 

@@ -277,6 +277,8 @@ int connection_reloaded(
 		.data_length = strlen(text),
 	};
 
+	if (!connection->reload)
+		return 0;
 	connection->reload = 0;
 	return answer(connection, &request, &reply) || watch(connection, server) ? -1 : 0;
 }
@@ -512,8 +514,8 @@ int64_t connection_expire(struct server *server, int64_t now,
 
 /* Tells which of the connection's requests are under way: all others that it has sent have been answered, or lost with
  * a worker before this one. */
-static int answer_sync(struct connection *connection, struct server *server,
-	const struct request *request)
+static int answer_sync(
+	struct connection *connection, struct server *server, const struct request *request)
 {
 	uint32_t ids[CONNECTION_JOBS_MAX + 1];
 	struct reply reply = {.descriptor = -1, .data = (const char *)ids};
@@ -529,8 +531,8 @@ static int answer_sync(struct connection *connection, struct server *server,
 }
 
 /* Asks the supervisor, who answers later. 0, or -1 where the connection is at its end. */
-static int ask_reload(struct connection *connection, struct server *server,
-	const struct request *request)
+static int ask_reload(
+	struct connection *connection, struct server *server, const struct request *request)
 {
 	struct channel_message message = {
 		.type = CHANNEL_RELOAD,

@@ -20,8 +20,8 @@ struct waiting;
 
 struct connection {
 	int socket;
-	uint32_t client; /* the supervisor's number for it */
-	bool taken_over; /* another worker served it before */
+	uint32_t client;  /* the supervisor's number for it */
+	bool taken_over;  /* another worker served it before */
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
 	struct account *account; /* the thread's, which closes it; NULL where none is open */

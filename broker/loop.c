@@ -31,6 +31,7 @@ struct loop {
 	struct server server;
 	struct loop_source views, wake;
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
+	struct news *held;		    /* for clients that are still found out about */
 	bool end;
 	pthread_mutex_t mutex; /* of what other threads have for this one: */
 	struct arrival *arrivals, **last_arrival;
@@ -105,6 +106,40 @@ static int open_account(struct loop *loop, struct connection *connection)
 	return error;
 }
 
+/* Tells the client, which may be one that is still found out about. Whoever asks for a reload is known to the policy
+ * or not. */
+static void tell(struct loop *loop, struct news *news)
+{
+	struct connection *const heads[] = {&loop->known, &loop->strangers};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct connection *connection = heads[i]->next;
+		while (connection != heads[i] && connection->client != news->client)
+			connection = connection->next;
+		if (connection == heads[i])
+			continue;
+		if (connection_reloaded(connection, &loop->server, news->error, news->text))
+			drop(loop, connection);
+		free(news);
+		return;
+	}
+	news->next = loop->held;
+	loop->held = news;
+}
+
+/* The client has been admitted. */
+static void tell_held(struct loop *loop, const struct connection *connection)
+{
+	for (struct news **at = &loop->held; *at; at = &(*at)->next) {
+		struct news *news = *at;
+		if (news->client != connection->client)
+			continue;
+		*at = news->next;
+		tell(loop, news);
+		return;
+	}
+}
+
 /* Its peer is known: it is served from now on. */
 static void admit(struct loop *loop, struct connection *connection)
 {
@@ -122,6 +157,8 @@ static void admit(struct loop *loop, struct connection *connection)
 		list_stranger(loop, connection);
 	if (connection_start(connection, &loop->server))
 		drop(loop, connection);
+	else if (connection->reload)
+		tell_held(loop, connection);
 }
 
 static void identify(struct loop *loop, const struct arrival *arrival)
@@ -135,6 +172,7 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 		close(arrival->socket);
 		return;
 	}
+	connection->reload = arrival->reload;
 	int error = peer_begin(arrival->socket, arrival->via, &connection->peer);
 	if (!error && peer_takes_time(policy)) {
 		error = connection_settle(connection, &loop->server);
@@ -192,23 +230,6 @@ int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *tex
 	pthread_mutex_unlock(&loop->mutex);
 	wake(loop);
 	return 0;
-}
-
-/* Tells the client, if it is still there. Whoever asks for a reload is known to the policy or not. */
-static void tell(struct loop *loop, const struct news *news)
-{
-	struct connection *const heads[] = {&loop->known, &loop->strangers};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct connection *connection = heads[i]->next;
-		while (connection != heads[i] && connection->client != news->client)
-			connection = connection->next;
-		if (connection == heads[i])
-			continue;
-		if (connection_reloaded(connection, &loop->server, news->error, news->text))
-			drop(loop, connection);
-		return;
-	}
 }
 
 /* In a thread of the lane. */
@@ -287,7 +308,6 @@ static int hear_threads(void *context, struct loop_source *source, uint32_t even
 		struct news *item = news;
 		news = item->next;
 		tell(loop, item);
-		free(item);
 	}
 	return stop ? -1 : 0;
 }

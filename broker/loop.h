@@ -33,6 +33,7 @@ struct arrival {
 	const char *via; /* the address that it connected to; outlives it */
 	uint32_t client; /* the supervisor's number for it */
 	bool taken_over; /* another worker served it before */
+	uint32_t reload; /* the id of its request for a reload; 0: none */
 };
 
 /* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */

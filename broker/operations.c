@@ -240,8 +240,8 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
-int operations_administer(struct operations *operations, const struct peer *peer,
-	const struct request *request)
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request)
 {
 	if (peer->uid != 0 && peer->uid != operations->service->daemon_uid) {
 		record_refusal(operations, peer, request,

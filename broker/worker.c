@@ -63,7 +63,8 @@ static int prepare(struct worker *worker)
 	worker->questions = questions_new(message.descriptor);
 	if (!worker->questions)
 		return report_failure("starting", -ENOMEM);
-	if (load_all(options, &worker->line, worker->log, worker->questions, &worker->loaded))
+	if (load_all(options, &worker->line, worker->log, worker->channel, worker->questions,
+		    &worker->loaded))
 		return 1;
 	clock_stamp(service->loaded);
 	service->policy = worker->loaded.policy;
@@ -127,6 +128,7 @@ static int take_client(struct worker *worker, const struct channel_message *mess
 		.via = keep_address(worker, message->text),
 		.client = message->index,
 		.taken_over = message->attributes,
+		.reload = message->id,
 	};
 
 	if (arrival.via && !loop_take(loop_of(worker, arrival.client), &arrival))

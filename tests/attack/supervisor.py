@@ -18,7 +18,7 @@ from tap import check, equal, main
 SYS_PIDFD_GETFD = 438
 # broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map,) text.
 HEADER = struct.Struct("=I4xIIi24x")
-START, VIEW, READY, LISTENER, STOP = range(1, 6)
+START, VIEW, READY, CLIENT, STOP = range(1, 6)
 
 
 class Taken:
@@ -190,28 +190,39 @@ def test_a_device_is_asked_for_beneath_its_directory_only():
                 equal((answer[3], descriptors), (errno.ENOENT, []))
 
 
-def test_shutting_the_listening_sockets_down():
+def test_a_worker_has_no_listening_socket():
     with Taken() as taken:
-        for listener in taken.listeners():
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        # The worker notices, and the next one has others.
-        taken.broker.wait_event("ready", 2)
-        for address in (taken.broker.abstract, taken.broker.pathname):
-            equal(as_user(5001, ask_broker, address, taken.place.name("d/x")), "OK")
-        check(len(taken.broker.events("ready")) < 4, "it is started again and again")
+        equal(taken.listeners(), [])
 
 
-def test_a_worker_that_dies_again_and_again_is_not_started_at_every_instant():
+def test_a_client_that_the_worker_does_not_have_is_not_its_to_end():
+    for kind in (CLOSED, BACK):
+        with Taken() as taken:
+            with taken.channel() as channel:
+                channel.send(HEADER.pack(kind, 7, 0, 0))
+            taken.expect_killed()
+
+
+def test_a_reload_is_for_those_who_may():
+    """Whatever the worker says of who has asked."""
     with Taken() as taken:
-        end = time.monotonic() + 1
-        killed = 0
-        while time.monotonic() < end:
-            worker = taken.broker.wait_event("ready", killed + 1)["worker"]
+        def stranger():
+            with Client(taken.broker.abstract) as client:
+                equal(client.open(taken.place.name("d/x")) >= 0, True)
+                with taken.channel() as channel:
+                    channel.send(HEADER.pack(RELOAD, 0, 0, 0))
+                    time.sleep(0.2)
+        in_child(stranger_as(5001, stranger))
+        taken.expect_killed()
+
+
+def test_a_worker_that_dies_again_and_again_is_replaced_each_time():
+    with Taken() as taken:
+        for killed in range(1, 21):
+            worker = taken.broker.wait_event("ready", killed)["worker"]
             os.kill(worker, signal.SIGKILL)
-            killed += 1
-        check(killed <= 60, killed)
-        taken.broker.wait_event("ready", killed + 1)
+        taken.broker.wait_event("ready", 21)
+        equal(as_user(5001, ask_broker, taken.broker.abstract, taken.place.name("d/x")), "OK")
 
 
 def test_nobody_of_the_workers_uid_can_touch_it():
