@@ -37,7 +37,7 @@ int connection_new(int socket, const char *via, const struct policy *policy, int
 	int epoll, struct connection **result)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	int error, size = SEND_BUFFER;
+	int error, size = SEND_BUFFER, on = 1;
 
 	if (!connection) {
 		close(socket);
@@ -45,6 +45,9 @@ int connection_new(int socket, const char *via, const struct policy *policy, int
 	}
 	connection->socket = socket;
 	connection->descriptor = -1;
+	/* It has it from its listener, unless it was queued on an inherited one before that got it. Messages
+	 * that are sent before accept(2) name their sender in any case. */
+	setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	error = peer_identify(socket, via, policy, questions, &connection->peer);
 	if (!error && setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
 		error = -errno;

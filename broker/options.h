@@ -25,6 +25,7 @@ struct options {
 	bool switch_user;	/* started as root: the worker becomes somebody else */
 	bool require_views;	/* never the directories themselves in their place */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */
+	int ready;		/* of --ready-fd; -1 */
 	int worker; /* -1; or the channel's descriptor, where this process is a worker */
 };
 

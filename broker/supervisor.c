@@ -7,6 +7,7 @@
 #include "fdbroker-protocol.h"
 #include "maker.h"
 #include "report.h"
+#include "service.h"
 #include "settle.h"
 #include "sockets.h"
 
@@ -40,6 +41,7 @@ struct supervisor {
 	char program[PATH_MAX]; /* what the worker executes: this program, by its name */
 	int log, signals;
 	struct sockets sockets;
+	struct service service;
 	char started[CLOCK_STAMP];
 
 	pid_t worker;	     /* 0 where there is none */
@@ -83,6 +85,7 @@ static void execute_worker(struct supervisor *supervisor, int channel)
 	if (!argv || fcntl(channel, F_SETFD, 0) < 0)
 		_exit(1);
 	snprintf(descriptor, sizeof(descriptor), "%d", channel);
+	notify_clean_environment();
 	argv[0] = supervisor->argv[0];
 	argv[1] = worker_option;
 	argv[2] = descriptor;
@@ -175,6 +178,22 @@ static void forget_worker(struct supervisor *supervisor)
 	supervisor->worker = 0;
 }
 
+/* It hangs. A task that hangs in the kernel survives SIGKILL for as long as it pleases: it is not waited for. */
+static void replace_worker(struct supervisor *supervisor)
+{
+	struct audit_line *line = &supervisor->line;
+
+	audit_begin(line, supervisor->log, "worker");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "pid", supervisor->worker);
+	audit_string(line, "reason", "the worker does not answer and is replaced");
+	audit_end(line);
+	kill(supervisor->worker, SIGKILL);
+	forget_worker(supervisor);
+	service_interrupted(&supervisor->service);
+	supervisor->due = clock_ms() + RESTART_PAUSE;
+}
+
 /* It is gone, or it says what a worker does not say. */
 static void give_up_worker(struct supervisor *supervisor)
 {
@@ -189,6 +208,7 @@ static void begin_stop(struct supervisor *supervisor, int status)
 	if (supervisor->stopping)
 		return;
 	supervisor->stopping = true;
+	service_stopping(&supervisor->service);
 	supervisor->status = status;
 	supervisor->due = clock_ms() + STOP_TIME;
 	if (supervisor->worker && supervisor->ready)
@@ -222,6 +242,7 @@ static void worker_ended(struct supervisor *supervisor, int status)
 		begin_stop(supervisor, 1);
 	} else if (!supervisor->stopping) {
 		record_death(supervisor, status);
+		service_interrupted(&supervisor->service);
 		if (supervisor->ready)
 			supervisor->due = clock_ms() + RESTART_PAUSE;
 		else
@@ -243,12 +264,9 @@ static void reap(struct supervisor *supervisor)
 static void record_ready(struct supervisor *supervisor, const char *summary)
 {
 	struct audit_line *line = &supervisor->line;
-	char addresses[OPTIONS_ADDRESSES_MAX * 110] = "";
-	size_t used = 0;
+	char addresses[SOCKETS_TEXT];
 
-	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
-		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s%s",
-			i ? " " : "", supervisor->options->addresses[i]);
+	sockets_describe(&supervisor->sockets, addresses);
 	audit_begin(line, supervisor->log, "ready");
 	audit_string(line, "version", FDBROKER_VERSION);
 	audit_number(line, "pid", getpid());
@@ -261,12 +279,9 @@ static void record_ready(struct supervisor *supervisor, const char *summary)
 
 static void worker_ready(struct supervisor *supervisor, const char *summary)
 {
-
 	int error = supervisor->sockets.listening ? sockets_mend(&supervisor->sockets)
 						  : sockets_open(&supervisor->sockets);
 	if (error) {
-		if (supervisor->sockets.listening)
-			report_failure("listening again", error);
 		begin_stop(supervisor, 1);
 		return;
 	}
@@ -278,6 +293,7 @@ static void worker_ready(struct supervisor *supervisor, const char *summary)
 		return;
 	}
 	record_ready(supervisor, summary);
+	service_ready(&supervisor->service, summary);
 }
 
 /* ---- what happens -----------------------------------------------------------------------------
@@ -304,6 +320,9 @@ static void hear_worker(struct supervisor *supervisor)
 			worker_ready(supervisor, message.text);
 			return;
 		}
+	} else if (got == 1 && message.descriptor < 0 && message.type == CHANNEL_PONG) {
+		if (service_answered(&supervisor->service))
+			return;
 	}
 	if (message.descriptor >= 0)
 		close(message.descriptor);
@@ -406,10 +425,26 @@ static int keep_time(struct supervisor *supervisor)
 	return 0;
 }
 
+/* Likewise, for what it is to those who started it. */
+static int keep_alive(struct supervisor *supervisor)
+{
+	bool serving = supervisor->ready && !supervisor->stopping;
+	int wait, error;
+
+	error = service_turn(&supervisor->service, serving ? supervisor->channel : -1, &wait);
+	if (error == -ETIMEDOUT) {
+		replace_worker(supervisor);
+		return 0;
+	}
+	if (error)
+		give_up_worker(supervisor);
+	return wait;
+}
+
 static void run(struct supervisor *supervisor)
 {
 	while (!supervisor->stopping || supervisor->worker) {
-		int wait = keep_time(supervisor);
+		int alive = keep_alive(supervisor), wait = keep_time(supervisor);
 		int mounts = supervisor->maker ? maker_mounts_descriptor(supervisor->maker) : -1;
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
@@ -418,6 +453,8 @@ static void run(struct supervisor *supervisor)
 			{.fd = supervisor->questions, .events = POLLIN},
 			{.fd = mounts, .events = POLLPRI},
 		};
+		if (alive >= 0 && (wait < 0 || alive < wait))
+			wait = alive;
 		if (poll(sources, 4, wait) < 0)
 			continue;
 		if (sources[3].revents && supervisor->maker)
@@ -459,7 +496,7 @@ static int check_hardlinks(const struct options *options)
 	return -EPERM;
 }
 
-static int prepare(struct supervisor *supervisor)
+static int prepare(struct supervisor *supervisor, const struct inherited *inherited)
 {
 	sigset_t signals;
 	ssize_t length = readlink("/proc/self/exe", supervisor->program, PATH_MAX - 1);
@@ -467,7 +504,9 @@ static int prepare(struct supervisor *supervisor)
 	if (length < 0)
 		return -errno;
 	clock_stamp(supervisor->started);
-	sockets_init(&supervisor->sockets, supervisor->options, &supervisor->line, supervisor->log);
+	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
+		supervisor->log);
+	service_init(&supervisor->service, supervisor->options->ready);
 	/* Inherited as ignored, it would never tell of the worker's end. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
@@ -481,7 +520,8 @@ static int prepare(struct supervisor *supervisor)
 	return supervisor->signals < 0 ? -errno : 0;
 }
 
-int supervisor_run(const struct options *options, int argc, char **argv, int log)
+int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
+	char **argv, int log)
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
 	int error = supervisor ? 0 : -ENOMEM, status = 1;
@@ -493,7 +533,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		supervisor->log = log;
 		supervisor->channel = supervisor->questions = -1;
 		supervisor->backoff = BACKOFF_FIRST;
-		error = prepare(supervisor);
+		error = prepare(supervisor, inherited);
 	}
 	if (!error && check_hardlinks(options)) {
 		free(supervisor);
@@ -511,6 +551,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		record(supervisor, "stop");
 		close(supervisor->signals);
 		settle_forget(&supervisor->exes);
+		service_close(&supervisor->service);
 		status = supervisor->status;
 	}
 	free(supervisor);

@@ -215,6 +215,10 @@ static int hear_supervisor(struct worker *worker)
 		views_stale(worker->loaded.views, message.index);
 		return 0;
 	}
+	if (message.type == CHANNEL_PING && message.descriptor < 0) {
+		message.type = CHANNEL_PONG;
+		return channel_send(worker->channel, &message) ? -1 : 0;
+	}
 	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
 		return -1;
 	struct listening *listening = malloc(sizeof(*listening));

@@ -98,7 +98,8 @@ def test_asking_for_a_view_costs_the_worker_its_life_and_gives_nothing():
 
 def test_saying_what_no_worker_says():
     for message in (HEADER.pack(99, 0, 0, 0), HEADER.pack(READY, 0, 0, 0), b"x",
-                    HEADER.pack(STOP, 0, 0, 0), HEADER.pack(START, 0, 0, 0)):
+                    HEADER.pack(STOP, 0, 0, 0), HEADER.pack(START, 0, 0, 0),
+                    HEADER.pack(PING, 0, 0, 0), HEADER.pack(PONG, 0, 0, 0)):
         with Taken() as taken:
             with taken.channel() as channel:
                 channel.send(message)
@@ -115,7 +116,7 @@ def test_sending_descriptors_to_the_supervisor():
 
 
 # broker/channel.h, further on.
-WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY = range(6, 12)
+WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY, PING, PONG = range(6, 14)
 
 
 def ask(questions, message):

@@ -90,22 +90,23 @@ class Place:
 
 class Broker:
     """
-    Runs fdbrokerd with a policy text. `.abstract` and `.pathname` are its addresses. The record is read as
-    it comes: events() returns what there is, wait_event() waits for one.
+    Runs fdbrokerd with a policy text. `.abstract` and `.pathname` are its addresses, unless `listen` gives
+    others. The record is read as it comes: events() returns what there is, wait_event() waits for one.
     """
 
-    def __init__(self, place, policy, program=None, options=(), wait=True,
+    def __init__(self, place, policy, program=None, options=(), wait=True, listen=None,
                  **popen):
         self.place = place
         self.policy = place.file("policy", policy)
         self.abstract = "@fdbroker-test-" + secrets.token_hex(8)
         self.pathname = place.name("socket")
+        addresses = (self.abstract, self.pathname) if listen is None else listen
         self.records = []
         self.noise = []
         self.pending = b""
         self.process = subprocess.Popen(
             [program or FDBROKERD, "--policy", self.policy, "--user", str(WORKER_UID),
-             "--listen", self.abstract, "--listen", self.pathname, *options],
+             *(f"--listen={address}" for address in addresses), *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
         os.set_blocking(self.process.stderr.fileno(), False)
         if wait:
