@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fdbrokerd: reads the command line and becomes the supervisor, or a worker that the supervisor
+ * fdbrokerd: reads the command line and becomes the supervisor, or a worker or a maker that the supervisor
  * executed.
  */
 #include "audit.h"
 #include "inherit.h"
+#include "maker.h"
 #include "options.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -67,7 +68,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	/* Before anything is opened that could be mistaken for it. */
-	status = options.worker >= 0 ? 0 : inherit_read(&options, &inherited);
+	status = options.worker >= 0 || options.maker >= 0 ? 0 : inherit_read(&options, &inherited);
 	if (status)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
@@ -76,6 +77,8 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	if (options.maker >= 0)
+		return maker_run(&options, options.maker);
 	log = open_log(options.log);
 	if (log < 0)
 		return 1;

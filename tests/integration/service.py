@@ -211,8 +211,6 @@ def test_an_inherited_socket_that_was_shut_down_ends_the_daemon():
             address = name()
             with listening(address) as one, service(place, policy(place), [one]) as broker:
                 one.shutdown(how)
-                if how == socket.SHUT_RD:
-                    os.kill(broker.worker, signal.SIGKILL)
                 equal(broker.wait_end(), 1)
                 check(any(address in line and "only who made it" in line for line in broker.noise), broker.noise)
                 equal(broker.events("listen")[0]["errno"], "ESHUTDOWN")
