@@ -3,76 +3,16 @@
 import ctypes
 import errno
 import os
-import secrets
 import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 from broker import FDBROKERD, WORKER_UID, Broker, Client, Place, ask
+from inherited import DGRAM, SEQPACKET, STREAM, listening, name, native, policy, refused, service
 from linux import CLONE_NEWNET, MS_BIND, as_user, in_child, libc, mount, result, umount, unshare
 from tap import check, equal, main
-
-SEQPACKET, STREAM, DGRAM = socket.SOCK_SEQPACKET, socket.SOCK_STREAM, socket.SOCK_DGRAM
-
-# Gives itself the descriptors named in $TEST_FDS (from 3 on) and becomes the daemon, as a service manager does.
-STARTER = f"""#!{sys.executable}
-import os, sys
-fds = [os.dup(int(fd)) for fd in os.environ.pop("TEST_FDS").split()]
-for i, fd in enumerate(fds):
-    os.dup2(fd, 100 + i)
-os.closerange(3, 100)
-for i in range(len(fds)):
-    os.dup2(100 + i, 3 + i)
-os.closerange(3 + len(fds), 200)
-if os.environ.get("LISTEN_PID") == "self":
-    os.environ["LISTEN_PID"] = str(os.getpid())
-if os.environ.get("WATCHDOG_PID") == "self":
-    os.environ["WATCHDOG_PID"] = str(os.getpid())
-os.execv({FDBROKERD!r}, [{FDBROKERD!r}, *sys.argv[1:]])
-"""
-
-
-def policy(place, more=""):
-    place.file("d/x", "the file")
-    return f"subject a {{\n user 0\n {more}\n allow read {place.name('d')}/*\n}}\n"
-
-
-def name():
-    return "@fdbroker-test-" + secrets.token_hex(8)
-
-
-def native(address):
-    return "\0" + address[1:] if address.startswith("@") else address
-
-
-def listening(address, kind=SEQPACKET, listen=True):
-    made = socket.socket(socket.AF_UNIX, kind)
-    made.bind(native(address))
-    if listen:
-        made.listen(8)
-    return made
-
-
-def service(place, text, sockets=(), listen=(), environment=None, **options):
-    """A broker that inherits `sockets` as the descriptors 3, 4, ..."""
-    env = {"LISTEN_PID": "self", "LISTEN_FDS": str(len(sockets))} if environment is None else environment
-    return Broker(place, text, program=place.file("starter", STARTER, 0o755), listen=listen,
-                  pass_fds={s.fileno() for s in sockets},
-                  env={**os.environ, "TEST_FDS": " ".join(str(s.fileno()) for s in sockets), **env},
-                  **options)
-
-
-def refused(place, sockets, words, status=1, **options):
-    with service(place, policy(place), sockets, wait=False, **options) as broker:
-        equal(broker.wait_end(), status, broker.noise)
-        said = "\n".join(broker.noise)
-        for word in words:
-            check(word in said, repr(word), "is not in", said)
-        equal(broker.records, [], "it had started")
-
 
 # ---- sockets that are inherited
 
@@ -416,7 +356,8 @@ def test_a_descriptor_tells_of_readiness():
             os.close(writer)
             equal(os.read(reader, 10), b"\n")
             equal(ask(address, place.name("d/x")), "OK")
-            equal(os.read(reader, 10), b"", "it is not closed")
+            check(select.select([reader], [], [], 10)[0], "it is not closed")
+            equal(os.read(reader, 10), b"")
             broker.wait_event("ready")
         os.close(reader)
 
@@ -447,7 +388,7 @@ def test_a_pipe_that_is_full_does_not_hang_the_daemon():
         with service(place, policy(place), [open(writer, "wb", closefd=False)], listen=[address],
                      environment={}, options=["--ready-fd", "3"]) as broker:
             equal(ask(address, place.name("d/x")), "OK")
-            broker.read()
+            equal(broker.stop(), 0)
             check(any("--ready-fd" in line for line in broker.noise), broker.noise)
         os.close(reader)
         os.close(writer)

@@ -26,7 +26,7 @@ mount -t tmpfs tmpfs "$place"
 mkdir "$place/upper" "$place/work" "$place/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/root"
 root=$place/root
-DESTDIR=$root meson install -C "$build" --no-rebuild --quiet
+DESTDIR=$root meson install -C "$build" --no-rebuild --quiet || exit 99
 mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
@@ -113,6 +113,7 @@ class Machine:
     def wait_boot(self):
         end = time.monotonic() + 60
         while time.monotonic() < end:
+            check(self.process.poll() != 99, "it cannot be installed:", self.log())
             if self.process.poll() is not None:
                 raise Skip(f"systemd does not start here: {self.log()[-400:]!r}")
             with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
