@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "crew.h"
 
+#include "notify.h"
 #include "report.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ static _Noreturn void execute(const struct crew_program *program, const char *op
 	if (!argv || !role || fcntl(channel, F_SETFD, 0) < 0)
 		_exit(1);
 	snprintf(descriptor, sizeof(descriptor), "%d", channel);
+	notify_clean_environment();
 	argv[0] = program->argv[0];
 	argv[1] = role;
 	argv[2] = descriptor;

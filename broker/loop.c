@@ -318,7 +318,7 @@ int loop_watch(struct loop *loop, struct loop_source *source)
 {
 	/* The lowest bit tells a source from a connection. */
 	struct epoll_event event = {
-		.events = EPOLLIN,
+		.events = EPOLLIN | EPOLLRDHUP,
 		.data.u64 = (uint64_t)(uintptr_t)source | 1,
 	};
 

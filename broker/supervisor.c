@@ -9,6 +9,7 @@
 #include "reloads.h"
 #include "report.h"
 #include "sockets.h"
+#include "vitals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +53,7 @@ struct supervisor {
 	bool leaving;	     /* the one that serves has been told that the other takes over */
 	bool served;	     /* some worker was ready once */
 	struct reloads reloads;
+	struct vitals vitals;
 	int backoff;
 	int64_t start; /* ms: when to start the next crew; 0: not */
 	int64_t kill;  /* ms: when to kill the one that leaves or stops; 0: never */
@@ -102,12 +104,9 @@ static void record_death(struct supervisor *supervisor, pid_t pid, int status, c
 static void record_ready(struct supervisor *supervisor)
 {
 	struct audit_line *line = &supervisor->line;
-	char addresses[OPTIONS_ADDRESSES_MAX * 110] = "";
-	size_t used = 0;
+	char addresses[SOCKETS_TEXT];
 
-	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
-		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s%s",
-			i ? " " : "", supervisor->options->addresses[i]);
+	sockets_describe(&supervisor->sockets, addresses);
 	audit_begin(line, supervisor->log, "ready");
 	audit_string(line, "version", FDBROKER_VERSION);
 	audit_number(line, "pid", getpid());
@@ -128,6 +127,7 @@ static void begin_stop(struct supervisor *supervisor, int status)
 	if (supervisor->stopping)
 		return;
 	supervisor->stopping = true;
+	vitals_stopping(&supervisor->vitals);
 	supervisor->status = status;
 	supervisor->start = 0;
 	supervisor->kill = clock_ms() + STOP_TIME;
@@ -161,8 +161,10 @@ static void start_crew(struct supervisor *supervisor)
 static void start_reload(struct supervisor *supervisor)
 {
 	if (!supervisor->stopping && supervisor->served && !supervisor->coming.worker &&
-		!supervisor->start && reloads_wanted(&supervisor->reloads))
+		!supervisor->start && reloads_wanted(&supervisor->reloads)) {
+		vitals_reloading(&supervisor->vitals);
 		start_crew(supervisor);
+	}
 }
 
 /* Gives the worker its clients, and then the answers that are for some of them. */
@@ -194,6 +196,7 @@ static void promote(struct supervisor *supervisor)
 	clients_give_all(supervisor->clients);
 	reloads_end(&supervisor->reloads, 0, supervisor->serving.report);
 	record_ready(supervisor);
+	vitals_ready(&supervisor->vitals, supervisor->serving.summary);
 	give(supervisor);
 	start_reload(supervisor);
 }
@@ -218,7 +221,7 @@ static void take_over(struct supervisor *supervisor)
 		crew_kill(serving);
 }
 
-static void serving_ended(struct supervisor *supervisor, pid_t pid, int status)
+static void serving_ended(struct supervisor *supervisor, pid_t pid, int status, const char *reason)
 {
 	crew_clear(&supervisor->serving);
 	if (supervisor->stopping)
@@ -229,10 +232,22 @@ static void serving_ended(struct supervisor *supervisor, pid_t pid, int status)
 	}
 	supervisor->leaving = false;
 	supervisor->kill = 0;
-	record_death(supervisor, pid, status, "the worker died and is replaced");
+	vitals_interrupted(&supervisor->vitals);
+	record_death(supervisor, pid, status, reason);
 	/* It takes over where it stands, as soon as it is ready. */
 	if (!supervisor->coming.worker && !supervisor->start)
 		start_crew(supervisor);
+}
+
+/* It does not end when it is told to, or does not answer: it may hang in the kernel, and then survives this for as long
+ * as it pleases. */
+static void lose_serving(struct supervisor *supervisor, const char *reason)
+{
+	pid_t pid = supervisor->serving.worker;
+
+	crew_kill(&supervisor->serving);
+	if (pid)
+		serving_ended(supervisor, pid, SIGKILL, reason);
 }
 
 static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
@@ -252,6 +267,7 @@ static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
 	} else if (supervisor->serving.worker && !supervisor->leaving) {
 		record_error(supervisor, "reload",
 			"the policy was not loaded; the one before it goes on");
+		vitals_goes_on(&supervisor->vitals, supervisor->serving.summary);
 		give(supervisor);
 		start_reload(supervisor);
 	} else if (!supervisor->serving.worker) {
@@ -268,7 +284,7 @@ static void reap(struct supervisor *supervisor)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (crew_ended(&supervisor->serving, pid))
-			serving_ended(supervisor, pid, status);
+			serving_ended(supervisor, pid, status, "the worker died and is replaced");
 		else if (crew_ended(&supervisor->coming, pid))
 			coming_ended(supervisor, pid, status);
 	}
@@ -302,6 +318,8 @@ static int hear_serving(struct supervisor *supervisor, const struct channel_mess
 		return clients_back(supervisor->clients, message->index) ? 0 : -EPROTO;
 	case CHANNEL_RELOAD:
 		return take_reload(supervisor, message);
+	case CHANNEL_PONG:
+		return vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
 	return -EPROTO;
 }
@@ -371,9 +389,13 @@ static void accept_clients(struct supervisor *supervisor, const struct listener 
 {
 	for (int i = 0; i < ACCEPT_BURST && accepts(supervisor); i++) {
 		int socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		int error = socket < 0
-				    ? -errno
-				    : clients_add(supervisor->clients, socket, listener->address);
+		int error = socket < 0 ? -errno : 0, on = 1;
+		if (!error) {
+			/* It has it from its listener, unless it was queued on an inherited one before that got
+			 * it. What is sent before accept(2) names its sender in any case. */
+			setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+			error = clients_add(supervisor->clients, socket, listener->address);
+		}
 		if (error == -EAGAIN)
 			break;
 		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM)
@@ -381,6 +403,12 @@ static void accept_clients(struct supervisor *supervisor, const struct listener 
 		/* Else that one is gone; the next may not be. */
 	}
 	give(supervisor);
+}
+
+static void mend(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping && sockets_mend(&supervisor->sockets))
+		begin_stop(supervisor, 1);
 }
 
 /* ---- the loop --------------------------------------------------------------------------------- */
@@ -420,16 +448,11 @@ static int keep_time(struct supervisor *supervisor)
 		give(supervisor);
 	}
 	if (supervisor->kill && supervisor->kill <= now) {
-		pid_t pid = supervisor->serving.worker;
 		supervisor->kill = 0;
-		/* A task that hangs in the kernel survives SIGKILL for as long as it pleases. */
-		crew_kill(&supervisor->serving);
-		crew_kill(&supervisor->coming);
+		lose_serving(supervisor, "the worker does not end and is replaced");
 		if (supervisor->stopping) {
-			crew_clear(&supervisor->serving);
+			crew_kill(&supervisor->coming);
 			crew_clear(&supervisor->coming);
-		} else if (pid) {
-			serving_ended(supervisor, pid, SIGKILL);
 		}
 	}
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause), supervisor->kill);
@@ -439,12 +462,25 @@ static int keep_time(struct supervisor *supervisor)
 	return due > now ? (int)(due - now) : 0;
 }
 
+/* Likewise, for what the daemon is to those who started it. */
+static int keep_alive(struct supervisor *supervisor)
+{
+	struct crew *serving = &supervisor->serving;
+	bool serves = serving->ready && !supervisor->leaving && !supervisor->stopping;
+	int wait;
+	int error = vitals_turn(&supervisor->vitals, serves ? serving->channel : -1, &wait);
+
+	if (error)
+		lose_serving(supervisor, "the worker does not answer and is replaced");
+	return error ? 0 : wait;
+}
+
 /* One round of events. */
 static void turn(struct supervisor *supervisor)
 {
-	int wait = keep_time(supervisor);
+	int alive = keep_alive(supervisor), wait = keep_time(supervisor);
 	struct listener *listeners = supervisor->sockets.listeners;
-	unsigned int count = supervisor->options->address_count;
+	unsigned int count = supervisor->sockets.count;
 	struct pollfd sources[3 + OPTIONS_ADDRESSES_MAX] = {
 		{.fd = supervisor->signals, .events = POLLIN},
 		{.fd = supervisor->serving.channel,
@@ -455,8 +491,10 @@ static void turn(struct supervisor *supervisor)
 	for (unsigned int i = 0; i < count; i++)
 		sources[3 + i] = (struct pollfd){
 			.fd = accepts(supervisor) ? listeners[i].socket : -1,
-			.events = POLLIN,
+			.events = POLLIN | POLLRDHUP,
 		};
+	if (alive >= 0 && (wait < 0 || alive < wait))
+		wait = alive;
 	if (poll(sources, 3 + count, wait) < 0)
 		return;
 	if (sources[1].revents & ~POLLOUT)
@@ -465,9 +503,13 @@ static void turn(struct supervisor *supervisor)
 		give(supervisor);
 	if (sources[2].revents)
 		hear(supervisor, &supervisor->coming, hear_coming);
-	for (unsigned int i = 0; i < count; i++)
-		if (sources[3 + i].revents)
+	for (unsigned int i = 0; i < count; i++) {
+		/* Somebody who has a copy of it, as whoever gave it to us, has shut it down. */
+		if (sources[3 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
+			mend(supervisor);
+		else if (sources[3 + i].revents)
 			accept_clients(supervisor, &listeners[i]);
+	}
 	if (sources[0].revents)
 		hear_signal(supervisor);
 }
@@ -513,7 +555,7 @@ static uint32_t count_places(void)
 	return most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most;
 }
 
-static int prepare(struct supervisor *supervisor)
+static int prepare(struct supervisor *supervisor, const struct inherited *inherited)
 {
 	sigset_t signals;
 	ssize_t length = readlink("/proc/self/exe", supervisor->program, PATH_MAX - 1);
@@ -524,7 +566,9 @@ static int prepare(struct supervisor *supervisor)
 	supervisor->clients = clients_new(count_places());
 	if (!supervisor->clients)
 		return -ENOMEM;
-	sockets_init(&supervisor->sockets, supervisor->options, &supervisor->line, supervisor->log);
+	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
+		supervisor->log);
+	vitals_init(&supervisor->vitals, supervisor->options->ready);
 	/* Inherited as ignored, it would never tell of the worker's end. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
@@ -538,7 +582,8 @@ static int prepare(struct supervisor *supervisor)
 	return supervisor->signals < 0 ? -errno : 0;
 }
 
-int supervisor_run(const struct options *options, int argc, char **argv, int log)
+int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
+	char **argv, int log)
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
 	int error = supervisor ? 0 : -ENOMEM, status = 1;
@@ -555,7 +600,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		supervisor->backoff = BACKOFF_FIRST;
 		crew_clear(&supervisor->serving);
 		crew_clear(&supervisor->coming);
-		error = prepare(supervisor);
+		error = prepare(supervisor, inherited);
 	}
 	if (!error && check_hardlinks(options)) {
 		free(supervisor);
@@ -573,6 +618,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		sockets_close(&supervisor->sockets);
 		record(supervisor, "stop");
 		close(supervisor->signals);
+		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
 		status = supervisor->status;
 	}

@@ -149,6 +149,10 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 		return give_back(worker, message.index, got);
 	if (got != 1)
 		return -1;
+	if (message.type == CHANNEL_PING && message.descriptor < 0) {
+		message.type = CHANNEL_PONG;
+		return channel_send(source->descriptor, &message) ? -1 : 0;
+	}
 	if (message.type == CHANNEL_CLIENT && message.descriptor >= 0)
 		return take_client(worker, &message);
 	if (message.descriptor >= 0)

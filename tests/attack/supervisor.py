@@ -10,9 +10,9 @@ import socket
 import struct
 import time
 
-from broker import WORKER_UID, Broker, Place
+from broker import WORKER_UID, Broker, Client, Place
 from broker import ask as ask_broker
-from linux import as_user, libc, result
+from linux import as_user, become, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
@@ -104,7 +104,8 @@ def test_asking_for_a_view_costs_the_worker_its_life_and_gives_nothing():
 
 def test_saying_what_no_worker_says():
     for message in (HEADER.pack(99, 0, 0, 0), HEADER.pack(READY, 0, 0, 0), b"x",
-                    HEADER.pack(STOP, 0, 0, 0), HEADER.pack(START, 0, 0, 0)):
+                    HEADER.pack(STOP, 0, 0, 0), HEADER.pack(START, 0, 0, 0),
+                    HEADER.pack(PING, 0, 0, 0), HEADER.pack(PONG, 0, 0, 0)):
         with Taken() as taken:
             with taken.channel() as channel:
                 channel.send(message)
@@ -139,7 +140,8 @@ def is_maker(pid, taken):
 
 
 # broker/channel.h, further on.
-WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY = range(6, 12)
+(WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY, LOADED, REPORT, CLOSED, BACK, RELOAD, RELOADED, HANDOVER, PING,
+ PONG) = range(6, 21)
 
 
 def ask(questions, message):
@@ -206,14 +208,23 @@ def test_a_client_that_the_worker_does_not_have_is_not_its_to_end():
 def test_a_reload_is_for_those_who_may():
     """Whatever the worker says of who has asked."""
     with Taken() as taken:
-        def stranger():
+        pid = os.fork()
+        if pid == 0:
+            become(5001)
             with Client(taken.broker.abstract) as client:
-                equal(client.open(taken.place.name("d/x")) >= 0, True)
-                with taken.channel() as channel:
-                    channel.send(HEADER.pack(RELOAD, 0, 0, 0))
-                    time.sleep(0.2)
-        in_child(stranger_as(5001, stranger))
-        taken.expect_killed()
+                client.ask(path=taken.place.name("d/x"))
+                client.receive()
+            os._exit(0)
+        time.sleep(0.3)
+        with taken.channel() as channel:
+            # Some number is that client's.
+            for client in range(64):
+                channel.send(HEADER.pack(RELOAD, client, 0, 0))
+        try:
+            taken.expect_killed()
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def test_a_worker_that_dies_again_and_again_is_replaced_each_time():
