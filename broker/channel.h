@@ -9,6 +9,7 @@
  *				WATCH (an inotify descriptor)
  *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
  *	supervisor, any time	STALE (index, or CHANNEL_ALL)	a view's mounts have changed
+ *	supervisor, any time	LOG (a descriptor)		the record's file, opened anew
  *	supervisor, any time	STOP				-> the worker ends with status 0
  *
  * VIEW is heard only before READY: the worker has then read the policy and not one byte from a client.
@@ -42,6 +43,7 @@ enum channel_type {
 	CHANNEL_DEVICE,
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
+	CHANNEL_LOG,
 };
 
 /* The index of all views. */

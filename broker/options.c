@@ -3,6 +3,7 @@
 
 #include "confine.h"
 #include "fdbroker-protocol.h"
+#include "journal.h"
 #include "listen.h"
 
 #include <ctype.h>
@@ -49,16 +50,20 @@ static void print_help(void)
 	       "  --group NAME|GID  group of pathname sockets\n"
 	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --log journal[:/PATH]\n"
+	       "                    send it to the journal, by its socket (default: %s)\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
 	       "  --allow-unprotected-hardlinks\n"
 	       "                    start although fs.protected_hardlinks is 0\n"
 	       "  --help, --version\n"
 	       "\n"
-	       "Runs in the foreground. SIGTERM ends it. The record is one line of JSON an event.\n"
+	       "Runs in the foreground. SIGTERM ends it, SIGUSR1 opens the record's FILE anew. The record\n"
+	       "is one line of JSON an event.\n"
 	       "Exit status: 0 ended, 1 the policy or a resource is at fault, 2 the command line.\n"
 	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
 		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
-		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT);
+		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT,
+		JOURNAL_SOCKET);
 }
 
 /* A whole number of `base` up to `most`. */
@@ -176,6 +181,8 @@ static int read_option(int option, const char **user, struct options *options)
 		*user = optarg;
 		return -1;
 	case 'o':
+		if (!*optarg || strcmp(optarg, "journal:") == 0)
+			return usage_error("--log", "the name is empty");
 		options->log = optarg;
 		return -1;
 	case OPTION_WORKER:

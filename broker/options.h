@@ -19,7 +19,7 @@ struct options {
 	bool addresses_default; /* none was given */
 	mode_t mode;		/* of pathname sockets */
 	gid_t group;		/* LISTEN_GROUP_KEEP */
-	const char *log;	/* NULL: standard error */
+	const char *log;	/* as for destination_open */
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
 	bool switch_user;	/* started as root: the worker becomes somebody else */

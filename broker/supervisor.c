@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
+#include "destination.h"
 #include "fdbroker-protocol.h"
 #include "maker.h"
 #include "report.h"
@@ -47,9 +48,10 @@ struct supervisor {
 	struct maker *maker; /* of its views */
 	int questions;	     /* likewise: what it asks about clients (settle.h) */
 	struct settle_exes exes;
-	bool ready;  /* it is confined and serves */
-	bool untold; /* it is yet to hear that all its views are stale */
-	bool served; /* some worker was ready once */
+	bool ready;	 /* it is confined and serves */
+	bool untold;	 /* it is yet to hear that all its views are stale */
+	bool log_untold; /* likewise of the record's new file */
+	bool served;	 /* some worker was ready once */
 	int backoff;
 	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
 		      */
@@ -145,7 +147,7 @@ static int start_worker(struct supervisor *supervisor)
 
 	supervisor->due = 0;
 	supervisor->ready = false;
-	supervisor->untold = false;
+	supervisor->untold = supervisor->log_untold = false; /* it opens the record itself */
 	if (channel < 0)
 		return channel;
 	settle_forget(&supervisor->exes);
@@ -366,6 +368,40 @@ static void tell_stale(struct supervisor *supervisor, uint32_t index)
 		give_up_worker(supervisor);
 }
 
+/* Gives the worker the record's new file. */
+static void tell_log(struct supervisor *supervisor)
+{
+	struct channel_message message = {.type = CHANNEL_LOG, .descriptor = supervisor->log};
+	int error = supervisor->channel < 0 ? 0 : channel_send(supervisor->channel, &message);
+
+	supervisor->log_untold = error == -EAGAIN;
+	if (error && error != -EAGAIN)
+		give_up_worker(supervisor);
+}
+
+/* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
+static void reopen_log(struct supervisor *supervisor)
+{
+	const char *log = supervisor->options->log;
+	int fresh = log ? destination_open(log) : -1;
+
+	if (!log)
+		return; /* standard error is somebody else's to open */
+	if (fresh >= 0)
+		destination_replace(supervisor->log, fresh);
+	audit_begin(&supervisor->line, supervisor->log, "log");
+	if (fresh < 0) {
+		audit_string(&supervisor->line, "verdict", "error");
+		audit_string(&supervisor->line, "reason", "it goes on where it was");
+		audit_errno(&supervisor->line, -fresh);
+	} else {
+		audit_string(&supervisor->line, "reason", "opened anew");
+	}
+	audit_end(&supervisor->line);
+	if (fresh >= 0)
+		tell_log(supervisor);
+}
+
 static void view_stale(void *context, uint32_t index)
 {
 	tell_stale(context, index);
@@ -379,6 +415,8 @@ static void hear_signal(struct supervisor *supervisor)
 		return;
 	if (info.ssi_signo == SIGCHLD)
 		reap(supervisor);
+	else if (info.ssi_signo == SIGUSR1)
+		reopen_log(supervisor);
 	else if (info.ssi_signo != SIGHUP)
 		begin_stop(supervisor, 0);
 }
@@ -414,7 +452,9 @@ static void run(struct supervisor *supervisor)
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
 			{.fd = supervisor->channel,
-				.events = POLLIN | (supervisor->untold ? POLLOUT : 0)},
+				.events = POLLIN |
+					  (supervisor->untold || supervisor->log_untold ? POLLOUT
+											: 0)},
 			{.fd = supervisor->questions, .events = POLLIN},
 			{.fd = mounts, .events = POLLPRI},
 		};
@@ -427,6 +467,8 @@ static void run(struct supervisor *supervisor)
 			hear_questions(supervisor);
 		if ((sources[1].revents & POLLOUT) && supervisor->untold)
 			tell_stale(supervisor, CHANNEL_ALL);
+		if ((sources[1].revents & POLLOUT) && supervisor->log_untold)
+			tell_log(supervisor);
 		if ((sources[1].revents & ~POLLOUT) && supervisor->channel >= 0)
 			hear_worker(supervisor);
 		if (sources[0].revents)
@@ -474,6 +516,7 @@ static int prepare(struct supervisor *supervisor)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;

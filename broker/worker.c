@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "connection.h"
+#include "destination.h"
 #include "load.h"
 #include "operations.h"
 #include "policy.h"
@@ -213,6 +214,10 @@ static int hear_supervisor(struct worker *worker)
 		return -1;
 	if (message.type == CHANNEL_STALE && message.descriptor < 0) {
 		views_stale(worker->loaded.views, message.index);
+		return 0;
+	}
+	if (message.type == CHANNEL_LOG && message.descriptor >= 0) {
+		destination_replace(worker->log, message.descriptor);
 		return 0;
 	}
 	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
