@@ -29,8 +29,8 @@ struct audit_line {
 	struct {
 		size_t at, length;
 	} parts[AUDIT_PARTS]; /* of `bytes`; likewise */
-	bool torn;     /* the last line was cut short: the next one starts a new one */
-	uint64_t lost; /* lines that could not be written since the last that could */
+	bool torn;	      /* the last line was cut short: the next one starts a new one */
+	uint64_t lost;	      /* lines that could not be written since the last that could */
 	size_t used;
 	char bytes[AUDIT_LINE_MAX];
 };

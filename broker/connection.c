@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,9 +247,11 @@ static int serve(struct connection *connection, int epoll, struct operations *op
 
 	if (error <= 0)
 		return error == -EAGAIN || error == -EINTR ? 0 : -1;
+	int64_t began = clock_ns();
 	const char *reason = refuse(&message, &request, &error);
+	request.began = began;
 	if (reason) {
-		operations_malformed(operations, peer, reason, -error);
+		operations_malformed(operations, peer, &request, reason, -error);
 		reply.error = (uint32_t)-error;
 		answer(connection, epoll, &request, &reply);
 		return -1;

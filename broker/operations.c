@@ -1,100 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "clock.h"
 #include "open.h"
 #include "tree.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- the record -------------------------------------------------------------------------------
- */
-
-static void record_begin(
-	struct operations *operations, const struct peer *peer, const char *verdict)
-{
-	struct audit_line *line = operations->line;
-
-	audit_begin(line, operations->log, "request");
-	audit_string(line, "verdict", verdict);
-	if (policy_caller_subjects(peer->caller))
-		audit_string(line, "subject", policy_caller_subject(peer->caller, 0));
-	audit_number(line, "uid", peer->uid);
-	audit_number(line, "gid", peer->gid);
-	audit_number(line, "pid", peer->pid);
-	audit_string(line, "via", peer->via);
-}
-
-static const char *reason_text(const struct policy_decision *decision)
-{
-	switch (decision->reason) {
-	case POLICY_ALLOWED:
-		return NULL;
-	case POLICY_NO_SUBJECT:
-		return "no subject of the policy is this caller";
-	case POLICY_NO_RULE:
-		return "no rule allows it";
-	case POLICY_DENY_RULE:
-		return "a rule denies it";
-	case POLICY_OWNERS_DIFFER:
-		return "the rules that allow it disagree about the owner";
-	case POLICY_TOO_COMPLEX:
-		return "too many wildcards at once";
-	}
-	return NULL;
-}
-
-static void record_outcome(struct operations *operations, const struct peer *peer,
-	const struct request *request, const struct outcome *outcome, int error)
-{
-	struct audit_line *line = operations->line;
-	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
-	const char *reason = outcome->reason;
-	char rights[POLICY_RIGHTS_BUFFER];
-
-	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
-	if (decision) {
-		policy_rights_print(outcome->rights, rights, sizeof(rights));
-		audit_string(line, "right", rights);
-	}
-	audit_bytes(line, "path", request->path, request->path_length);
-	if (outcome->opened[0])
-		audit_string(line, "opened", outcome->opened);
-	if (decision && decision->rule) {
-		char place[4096];
-		snprintf(place, sizeof(place), "%s:%u", decision->rule->file, decision->rule->line);
-		audit_string(line, "rule", place);
-	}
-	if (!reason && decision)
-		reason = reason_text(decision);
-	audit_string(line, "reason", reason);
-	audit_errno(line, error);
-	audit_end(line);
-}
-
-void operations_malformed(
-	struct operations *operations, const struct peer *peer, const char *reason, int error)
-{
-	record_begin(operations, peer, "error");
-	audit_string(operations->line, "reason", reason);
-	audit_errno(operations->line, error);
-	audit_end(operations->line);
-}
-
-/* Records what was refused before the policy was asked. */
-static void record_refusal(struct operations *operations, const struct peer *peer,
-	const struct request *request, const char *reason, int error)
-{
-	operations->denials++;
-	record_begin(operations, peer, "deny");
-	audit_bytes(operations->line, "path", request->path, request->path_length);
-	audit_string(operations->line, "reason", reason);
-	audit_errno(operations->line, error);
-	audit_end(operations->line);
-}
 
 /* ---- the operations ---------------------------------------------------------------------------
  */
@@ -107,14 +21,14 @@ static void record_failure(struct operations *operations, const struct peer *pee
 	const struct request *request, struct outcome *outcome, int error)
 {
 	if (outcome->verdict == VERDICT_DENY)
-		operations->denials++;
+		operations->denied = true;
 	else if (error == -EACCES && !outcome->reason)
 		outcome->reason =
 			outcome->opened[0]
 				? "what the link leads to is not there, or not served"
 				: "the file system refuses it: a device, or not for the broker";
 	if (outcome->verdict == VERDICT_DENY || outcome->reason)
-		record_outcome(operations, peer, request, outcome, -error);
+		record_request(&operations->record, peer, request, outcome, -error);
 }
 
 /* For the operations that hand out a descriptor. */
@@ -130,6 +44,7 @@ static int run_opening(struct operations *operations, const struct peer *peer,
 		record_failure(operations, peer, request, &outcome, file);
 		return file;
 	}
+	record_request(&operations->record, peer, request, &outcome, 0);
 	reply->descriptor = file;
 	return 0;
 }
@@ -162,6 +77,7 @@ static int run_inspection(struct operations *operations, const struct peer *peer
 		record_failure(operations, peer, request, &outcome, (int)length);
 		return (int)length;
 	}
+	record_request(&operations->record, peer, request, &outcome, 0);
 	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
@@ -197,7 +113,8 @@ static int run_status(struct operations *operations, const struct peer *peer,
 	struct policy_summary summary;
 
 	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
-		record_refusal(operations, peer, request,
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
 			"status is for root and the daemon's user", EACCES);
 		return -EACCES;
 	}
@@ -210,16 +127,17 @@ static int run_status(struct operations *operations, const struct peer *peer,
 		"pid %d\n"
 		"started %s\n"
 		"loaded %s\n"
+		"age %lld\n"
 		"subjects %zu\n"
 		"rules %zu\n"
-		"connections %zu\n"
-		"requests %llu\n"
-		"denials %llu\n",
+		"connections %zu\n",
 		FDBROKER_VERSION, operations->policy_path, (int)getppid(), operations->started,
-		operations->loaded, summary.subjects, summary.rules, operations->connections,
-		(unsigned long long)operations->requests, (unsigned long long)operations->denials);
+		operations->loaded, (long long)(clock_ms() - operations->loaded_at) / 1000,
+		summary.subjects, summary.rules, operations->connections);
 	reply->data = operations->data;
-	reply->data_length = (size_t)length;
+	reply->data_length = (size_t)length + statistics_print(operations->all_statistics,
+						      operations->data + length,
+						      sizeof(operations->data) - (size_t)length);
 	return 0;
 }
 
@@ -237,22 +155,40 @@ static const struct {
 	{FDBROKER_TREE, run_tree},
 };
 
-void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+/* The errno, negative, or 0. */
+static int run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply)
 {
-	int error = -EOPNOTSUPP;
-
-	*reply = (struct reply){.descriptor = -1};
-	operations->requests++;
 	if (stranger) {
-		operations->denials++;
-		operations_malformed(
-			operations, peer, "the sender is not who connected (see delegate)", EACCES);
-		reply->error = EACCES;
-		return;
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
+			"the sender is not who connected (see delegate)", EACCES);
+		return -EACCES;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].operation == request->operation)
-			error = table[i].run(operations, peer, request, reply);
+			return table[i].run(operations, peer, request, reply);
+	return -EOPNOTSUPP;
+}
+
+void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+	const struct request *request, struct reply *reply)
+{
+	*reply = (struct reply){.descriptor = -1};
+	operations->denied = false;
+	int error = run(operations, peer, stranger, request, reply);
 	reply->error = (uint32_t)-error;
+	statistics_request(operations->statistics, request->operation,
+		!error		     ? STATISTICS_ALLOW
+		: operations->denied ? STATISTICS_DENY
+				     : STATISTICS_ERROR,
+		clock_ns() - request->began);
+}
+
+void operations_malformed(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error)
+{
+	record_refusal(&operations->record, peer, NULL, false, reason, error);
+	statistics_request(
+		operations->statistics, 0, STATISTICS_ERROR, clock_ns() - request->began);
 }

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operations.h: the table of what can be asked, and the record of what was answered. One row an
- * operation: whoever adds one adds a row, a function beside the others, and nothing in between.
+ * operations.h: the table of what can be asked. One row an operation: whoever adds one adds a row, a function beside the others, and nothing in between.
  */
 #ifndef BROKER_OPERATIONS_H
 #define BROKER_OPERATIONS_H
 
-#include "audit.h"
 #include "inspect.h"
 #include "peer.h"
+#include "record.h"
 #include "request.h"
 #include "resolve.h"
+#include "statistics.h"
 
 /* What the operations work on; all of it the worker's. */
 struct operations {
 	struct resolver resolver;
-	struct audit_line *line; /* to put a line of the record together in */
-	int log;		 /* the record's descriptor */
-	uid_t daemon_uid;	 /* whom, besides root, the status is for */
+	struct record record;
+	struct statistics *statistics;		 /* to count in */
+	const struct statistics *all_statistics; /* the chain that it is part of */
+	bool denied;	  /* the request under way was, by the policy or before it */
+	uid_t daemon_uid; /* whom, besides root, the status is for */
 	const char *policy_path;
 	char started[24], loaded[24]; /* RFC 3339: the daemon, and this worker's policy */
+	int64_t loaded_at;	      /* the latter, as clock_ms */
 	size_t connections;
-	uint64_t requests, denials;
 	char data[INSPECT_DATA_MAX]; /* of the reply under way */
 };
 
@@ -34,7 +36,7 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 	const struct request *request, struct reply *reply);
 
 /* Records that a message of `peer` was no request, before its connection is closed. */
-void operations_malformed(
-	struct operations *operations, const struct peer *peer, const char *reason, int error);
+void operations_malformed(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error);
 
 #endif

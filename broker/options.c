@@ -20,7 +20,14 @@
 /* The kernel's overflow uid, unless somebody has changed it. */
 #define UNMAPPED_UID 65534
 
-enum { OPTION_WORKER = 256, OPTION_REQUIRE, OPTION_LINKS, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_WORKER = 256,
+	OPTION_REQUIRE,
+	OPTION_LINKS,
+	OPTION_GRANTS,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
 	{"policy", required_argument, NULL, 'p'},
@@ -29,6 +36,7 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
 	{"user", required_argument, NULL, 'u'},
 	{"log", required_argument, NULL, 'o'},
+	{"log-grants", no_argument, NULL, OPTION_GRANTS},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -52,6 +60,7 @@ static void print_help(void)
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
 	       "  --log journal[:/PATH]\n"
 	       "                    send it to the journal, by its socket (default: %s)\n"
+	       "  --log-grants      record what is granted too, not only what is denied\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
 	       "  --allow-unprotected-hardlinks\n"
 	       "                    start although fs.protected_hardlinks is 0\n"
@@ -194,6 +203,9 @@ static int read_option(int option, const char **user, struct options *options)
 		if (strcmp(optarg, "views") != 0)
 			return usage_error(optarg, "--require takes views");
 		options->require_views = true;
+		return -1;
+	case OPTION_GRANTS:
+		options->log_grants = true;
 		return -1;
 	case OPTION_LINKS:
 		options->unprotected_links = true;

@@ -22,6 +22,7 @@ struct options {
 	const char *log;	/* as for destination_open */
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
+	bool log_grants;	/* not denials alone */
 	bool switch_user;	/* started as root: the worker becomes somebody else */
 	bool require_views;	/* never the directories themselves in their place */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */

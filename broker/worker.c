@@ -46,6 +46,7 @@ struct worker {
 	struct quota *quota;
 	uid_t full; /* whose connections were refused last, so that it is recorded once */
 	struct operations operations;
+	struct statistics statistics;
 	struct audit_line line;
 };
 
@@ -76,8 +77,12 @@ static int prepare(struct worker *worker)
 		.views = worker->loaded.views,
 		.denies = policy_has_denies(worker->loaded.policy),
 	};
-	operations->line = &worker->line;
-	operations->log = worker->log;
+	operations->loaded_at = clock_ms();
+	operations->record.line = &worker->line;
+	operations->record.log = worker->log;
+	operations->record.grants = options->log_grants;
+	operations->statistics = &worker->statistics;
+	operations->all_statistics = &worker->statistics;
 	operations->policy_path = options->policy;
 	return 0;
 }
@@ -154,6 +159,8 @@ static int take_quota(struct worker *worker, const struct connection *connection
 	uint32_t most =
 		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
 	int error = quota_take(worker->quota, peer->uid, most);
+	if (error == -EDQUOT)
+		statistics_limit(&worker->statistics, STATISTICS_CONNECTIONS);
 	if (error != -EDQUOT || worker->full == peer->uid)
 		return error;
 	worker->full = peer->uid;
@@ -198,6 +205,7 @@ static void accept_connections(struct worker *worker, const struct listening *li
 			continue;
 		}
 		worker->operations.connections++;
+		statistics_accept(&worker->statistics);
 		if (policy_caller_subjects(connection->peer.caller))
 			list_add(&worker->known, connection);
 		else
@@ -271,6 +279,22 @@ static int keep_time(struct worker *worker)
 	return due < 0 ? -1 : (int)(due - now);
 }
 
+/* The same for all that is due. */
+static int keep_times(struct worker *worker)
+{
+	int wait = keep_time(worker);
+	const struct record *record = &worker->operations.record;
+	int64_t due = sums_due(record->sums);
+
+	if (due == INT64_MAX)
+		return wait;
+	int64_t now = clock_ms();
+	due = record_due(record, now);
+	if (due == INT64_MAX)
+		return wait;
+	return wait < 0 || due - now < wait ? (int)(due - now) : wait;
+}
+
 static void serve(struct worker *worker)
 {
 	struct epoll_event events[EVENTS_MAX];
@@ -278,7 +302,7 @@ static void serve(struct worker *worker)
 	void *const last = worker->listening + OPTIONS_ADDRESSES_MAX;
 
 	while (!worker->broken) {
-		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
+		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_times(worker));
 		/* What has been replaced must not be served to a request that was sent afterwards. */
 		bool changed = count == EVENTS_MAX; /* that it is not among them says nothing */
 		for (int i = 0; i < count; i++)
@@ -331,6 +355,7 @@ static int start_serving(struct worker *worker)
 /* The sockets to the supervisor stay open to the end: it kills a worker that closes one. */
 static void release(struct worker *worker)
 {
+	record_due(&worker->operations.record, INT64_MAX);
 	while (worker->known.next != &worker->known)
 		drop(worker, worker->known.next);
 	while (worker->strangers.next != &worker->strangers)
@@ -342,6 +367,7 @@ static void release(struct worker *worker)
 	if (worker->epoll >= 0)
 		close(worker->epoll);
 	quota_free(worker->quota);
+	sums_free(worker->operations.record.sums);
 	load_release(&worker->loaded);
 	free(worker);
 }
@@ -361,7 +387,8 @@ int worker_run(const struct options *options, int log)
 	worker->strangers.next = worker->strangers.previous = &worker->strangers;
 	worker->full = (uid_t)-1;
 	worker->quota = quota_new();
-	if (!worker->quota)
+	worker->operations.record.sums = sums_new();
+	if (!worker->quota || !worker->operations.record.sums)
 		return report_failure("starting", -ENOMEM);
 	status = prepare(worker) || start_serving(worker);
 	if (!status)
