@@ -21,6 +21,8 @@ static void begin(const struct record *record, const struct peer *peer, const ch
 	audit_number(line, "uid", peer->uid);
 	audit_number(line, "gid", peer->gid);
 	audit_number(line, "pid", peer->pid);
+	if (peer->comm[0])
+		audit_string(line, "comm", peer->comm);
 	audit_string(line, "via", peer->via);
 }
 

@@ -2,6 +2,7 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,7 +67,8 @@ static int identify(int channel, const struct settle_exes *exes, int pidfd)
 		error = name_exes(channel, exes, &process);
 		if (error)
 			return error;
-		strcpy(message.text, process.unit);
+		/* A unit's name has no newline, what a process calls itself may. */
+		snprintf(message.text, sizeof(message.text), "%s\n%s", process.unit, process.comm);
 	}
 	return channel_send(channel, &message);
 }
@@ -135,8 +137,14 @@ static int hear_answers(int channel, const char *const *exes, size_t count, stru
 			return -EPROTO;
 		settled->exes[settled->exe_count++] = exes[message.index];
 	}
+	char *comm = strchr(message.text, '\n');
+	if (!comm)
+		return 0;
+	*comm++ = '\0';
 	if (strlen(message.text) < sizeof(settled->unit))
 		strcpy(settled->unit, message.text);
+	if (strlen(comm) < sizeof(settled->comm))
+		strcpy(settled->comm, comm);
 	return 0;
 }
 
@@ -147,7 +155,7 @@ int settle_ask(
 	socklen_t length = sizeof(message.descriptor);
 
 	settled->exe_count = 0;
-	settled->unit[0] = '\0';
+	settled->unit[0] = settled->comm[0] = '\0';
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &message.descriptor, &length) < 0)
 		return errno == ESRCH || errno == ENODATA || errno == EINVAL ? 0 : -errno;
 	int error = channel_send(channel, &message);

@@ -6,7 +6,8 @@
  *
  *	worker, loading		EXE (index, path)		each path that the policy names
  *	worker, any time	IDENTIFY (a pidfd)	-> IDENTIFY (index) for each that the process runs
- *							-> IDENTIFY (index SETTLE_LAST, error, unit)
+ *							-> IDENTIFY (index SETTLE_LAST, error,
+ *							   "UNIT\nCOMM")
  */
 #ifndef BROKER_SETTLE_H
 #define BROKER_SETTLE_H
@@ -44,6 +45,7 @@ struct settled {
 	const char *exes[SETTLE_EXES_MAX];
 	size_t exe_count;
 	char unit[PROCESS_UNIT_MAX]; /* "" where it has none */
+	char comm[PROCESS_COMM_MAX]; /* "" where it is not known */
 };
 
 /* Names the policy's paths to the supervisor. 0 or a negative errno: -E2BIG, -ENAMETOOLONG. */

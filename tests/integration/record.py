@@ -281,6 +281,22 @@ def test_log_grants_of_one_subject_is_not_that_of_another():
         check("\n\tlog   grants\n" in open(place.name("policy")).read())
 
 
+def test_comm_is_recorded_where_the_process_is_looked_at_anyway():
+    def client(address):
+        with open("/proc/self/comm", "wb") as file:
+            file.write(b"\n\xff\"odd")
+        return ask(address, "/etc/shadow")
+    with Place() as place:
+        with Broker(place, policy(place)) as broker:
+            equal(as_user(ME, client, broker.abstract), "EACCES")
+            check("comm" not in broker.wait_event("request"))
+        text = policy(place) + "subject other {\n user 5002\n unit x.service\n allow read /x\n}\n"
+        with Broker(place, text) as broker:
+            equal(as_user(ME, client, broker.abstract), "EACCES")
+            record = broker.wait_event("request")
+            equal((record["comm"], record["comm_hex"]), ("\n\ufffd\"odd", b"\n\xff\"odd".hex()))
+
+
 def test_repeated_denials_are_counted():
     with Place() as place:
         file = place.file("d/x", "x")
@@ -460,6 +476,17 @@ def test_status_in_numbers():
             check(histogram + '_bucket{le="0.000005"}' in values, values)
             check(0 < values[histogram + "_sum"] < 5, values)
             equal(tool("status", "--metrics", "--json").returncode, 2)
+
+
+def test_every_operation_has_a_name():
+    source = os.environ["FDBROKER_SOURCE"]
+    header = open(f"{source}/include/fdbroker-protocol.h").read()
+    operations = re.findall(r"^\tFDBROKER_([A-Z]+) = (\d+),$", header, re.M)
+    check(len(operations) >= 7)
+    names = re.search(r"operations\[STATISTICS_OPERATIONS\] = \{(.*?)\}",
+                      open(f"{source}/broker/statistics.c").read(), re.S)[1]
+    names = re.findall(r'"([a-z]+)"', names)
+    equal([names[int(number)] for _, number in operations], [name.lower() for name, _ in operations])
 
 
 def test_limits_that_are_hit_are_counted():
