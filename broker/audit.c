@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,13 @@ static int journal = -1;
 static const char *const part_names[AUDIT_PARTS] = {
 	"event", "verdict", "right", "path", "reason", "uid"};
 enum { PART_EVENT, PART_VERDICT, PART_RIGHT, PART_PATH, PART_REASON, PART_UID };
+
+/* What became of the lines of all threads: they go to the same place. */
+static struct {
+	pthread_mutex_t mutex;
+	bool torn;
+	uint64_t lost;
+} all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void add(struct audit_line *line, const char *bytes, size_t length)
 {
@@ -220,6 +228,9 @@ void audit_begin(struct audit_line *line, int descriptor, const char *event)
 	snprintf(stamp, sizeof(stamp), "%s.%06ldZ", date, now.tv_nsec / 1000);
 	audit_string(line, "time", stamp);
 	audit_string(line, "event", event);
+	pthread_mutex_lock(&all.mutex);
+	line->lost = all.lost;
+	pthread_mutex_unlock(&all.mutex);
 	if (line->lost)
 		audit_number(line, "lost", (int64_t)line->lost);
 }
@@ -341,10 +352,16 @@ void audit_end(struct audit_line *line)
 {
 	int saved = errno;
 
+	pthread_mutex_lock(&all.mutex);
+	line->torn = all.torn;
+	line->lost = all.lost;
 	if (line->journal)
 		end_entry(line);
 	else
 		end_line(line);
+	all.torn = line->torn;
+	all.lost = line->lost;
+	pthread_mutex_unlock(&all.mutex);
 	errno = saved;
 }
 

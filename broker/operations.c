@@ -7,8 +7,53 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+struct operations *operations_new(const struct service *service)
+{
+	struct operations *operations = calloc(1, sizeof(*operations));
+
+	if (!operations)
+		return NULL;
+	operations->service = service;
+	operations->resolver = (struct resolver){
+		.policy = service->policy,
+		.views = service->views,
+		.holds = &operations->holds,
+		.denies = policy_has_denies(service->policy),
+		.patience = PATIENCE_NONE,
+	};
+	if (policy_scratch_new(service->policy, &operations->resolver.scratch)) {
+		free(operations);
+		return NULL;
+	}
+	operations->record = (struct record){
+		.line = &operations->line,
+		.log = service->log,
+		.sums = service->sums,
+		.grants = service->log_grants,
+	};
+	statistics_join(service->statistics, &operations->statistics);
+	return operations;
+}
+
+void operations_free(struct operations *operations)
+{
+	if (!operations)
+		return;
+	statistics_leave(operations->service->statistics, &operations->statistics);
+	policy_scratch_free(operations->resolver.scratch);
+	free(operations);
+}
+
+void operations_patience(
+	struct operations *operations, enum patience patience, const _Atomic bool *cancelled)
+{
+	operations->resolver.patience = patience;
+	operations->resolver.cancelled = cancelled;
+}
 
 /* ---- the operations ---------------------------------------------------------------------------
  */
@@ -31,6 +76,27 @@ static void record_failure(struct operations *operations, const struct peer *pee
 		record_request(&operations->record, peer, request, outcome, -error);
 }
 
+/* Whether nobody waits for it any more. What it then comes to is not what the caller was told. */
+static bool is_cancelled(const struct operations *operations)
+{
+	return operations->resolver.cancelled && *operations->resolver.cancelled;
+}
+
+static void record_success(struct operations *operations, const struct peer *peer,
+	const struct request *request, const struct outcome *outcome)
+{
+	if (!is_cancelled(operations))
+		record_request(&operations->record, peer, request, outcome, 0);
+}
+
+/* It is done again from its start, with more patience. */
+static int put_off(struct reply *reply, const struct outcome *outcome)
+{
+	reply->deferred = true;
+	reply->directory = outcome->rights ? outcome->decision.directory : 0;
+	return -EINPROGRESS;
+}
+
 /* For the operations that hand out a descriptor. */
 static int run_opening(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply,
@@ -40,11 +106,13 @@ static int run_opening(struct operations *operations, const struct peer *peer,
 	__attribute__((uninitialized)) struct outcome outcome;
 	int file = open(&operations->resolver, peer, request, &outcome);
 
+	if (file == -EINPROGRESS)
+		return put_off(reply, &outcome);
 	if (file < 0) {
 		record_failure(operations, peer, request, &outcome, file);
 		return file;
 	}
-	record_request(&operations->record, peer, request, &outcome, 0);
+	record_success(operations, peer, request, &outcome);
 	reply->descriptor = file;
 	return 0;
 }
@@ -73,11 +141,13 @@ static int run_inspection(struct operations *operations, const struct peer *peer
 	outcome.rights = 0;
 	outcome.opened[0] = '\0';
 	length = inspect(&operations->resolver, peer, request, operations->data, &outcome);
+	if (length == -EINPROGRESS)
+		return put_off(reply, &outcome);
 	if (length < 0) {
 		record_failure(operations, peer, request, &outcome, (int)length);
 		return (int)length;
 	}
-	record_request(&operations->record, peer, request, &outcome, 0);
+	record_success(operations, peer, request, &outcome);
 	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
@@ -110,9 +180,10 @@ static int run_list(struct operations *operations, const struct peer *peer,
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
+	const struct service *service = operations->service;
 	struct policy_summary summary;
 
-	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
+	if (peer->uid != 0 && peer->uid != service->daemon_uid) {
 		operations->denied = true;
 		record_refusal(&operations->record, peer, request, true,
 			"status is for root and the daemon's user", EACCES);
@@ -121,7 +192,9 @@ static int run_status(struct operations *operations, const struct peer *peer,
 	if (request->path_length || request->flags || request->mode)
 		return -EINVAL;
 	policy_summarize(operations->resolver.policy, &summary);
-	int length = snprintf(operations->data, sizeof(operations->data),
+	char *text = operations->data;
+	size_t size = sizeof(operations->data);
+	size_t used = (size_t)snprintf(text, size,
 		"version %s\n"
 		"policy %s\n"
 		"pid %d\n"
@@ -131,13 +204,13 @@ static int run_status(struct operations *operations, const struct peer *peer,
 		"subjects %zu\n"
 		"rules %zu\n"
 		"connections %zu\n",
-		FDBROKER_VERSION, operations->policy_path, (int)getppid(), operations->started,
-		operations->loaded, (long long)(clock_ms() - operations->loaded_at) / 1000,
-		summary.subjects, summary.rules, operations->connections);
-	reply->data = operations->data;
-	reply->data_length = (size_t)length + statistics_print(operations->all_statistics,
-						      operations->data + length,
-						      sizeof(operations->data) - (size_t)length);
+		FDBROKER_VERSION, service->policy_path, (int)getppid(), service->started,
+		service->loaded, (long long)(clock_ms() - service->loaded_at) / 1000,
+		summary.subjects, summary.rules, *service->connections);
+	used += service->tell_more(service->tell_context, text + used, size - used);
+	used += statistics_print(service->statistics, text + used, size - used);
+	reply->data = text;
+	reply->data_length = used;
 	return 0;
 }
 
@@ -171,24 +244,39 @@ static int run(struct operations *operations, const struct peer *peer, bool stra
 	return -EOPNOTSUPP;
 }
 
+static void count(struct operations *operations, unsigned int operation,
+	enum statistics_result result, const struct request *request)
+{
+	statistics_request(&operations->statistics, operation, result, clock_ns() - request->began);
+}
+
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply)
 {
 	*reply = (struct reply){.descriptor = -1};
 	operations->denied = false;
 	int error = run(operations, peer, stranger, request, reply);
+	resolve_end(&operations->resolver);
 	reply->error = (uint32_t)-error;
-	statistics_request(operations->statistics, request->operation,
-		!error		     ? STATISTICS_ALLOW
-		: operations->denied ? STATISTICS_DENY
-				     : STATISTICS_ERROR,
-		clock_ns() - request->began);
+	if (!reply->deferred && !is_cancelled(operations))
+		count(operations, request->operation,
+			!error		     ? STATISTICS_ALLOW
+			: operations->denied ? STATISTICS_DENY
+					     : STATISTICS_ERROR,
+			request);
 }
 
 void operations_malformed(struct operations *operations, const struct peer *peer,
 	const struct request *request, const char *reason, int error)
 {
 	record_refusal(&operations->record, peer, NULL, false, reason, error);
-	statistics_request(
-		operations->statistics, 0, STATISTICS_ERROR, clock_ns() - request->began);
+	count(operations, 0, STATISTICS_ERROR, request);
+}
+
+void operations_timed_out(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	record_refusal(&operations->record, peer, request, false,
+		"the file system does not answer (--open-timeout)", ETIMEDOUT);
+	count(operations, request->operation, STATISTICS_ERROR, request);
 }

@@ -116,10 +116,38 @@ static void print_latency(struct text *text, const struct statistics *first)
 		(unsigned long long)sum(first, offsetof(struct statistics, nanoseconds)) / 1000);
 }
 
-size_t statistics_print(const struct statistics *first, char *bytes, size_t size)
+void statistics_begin(struct statistics_set *set)
+{
+	pthread_mutex_init(&set->mutex, NULL);
+	set->first = NULL;
+}
+
+void statistics_join(struct statistics_set *set, struct statistics *own)
+{
+	pthread_mutex_lock(&set->mutex);
+	own->next = set->first;
+	set->first = own;
+	pthread_mutex_unlock(&set->mutex);
+}
+
+void statistics_leave(struct statistics_set *set, struct statistics *own)
+{
+	pthread_mutex_lock(&set->mutex);
+	for (struct statistics **at = &set->first; *at; at = &(*at)->next) {
+		if (*at != own)
+			continue;
+		*at = own->next;
+		break;
+	}
+	pthread_mutex_unlock(&set->mutex);
+}
+
+size_t statistics_print(struct statistics_set *set, char *bytes, size_t size)
 {
 	struct text text = {.bytes = bytes, .size = size};
 
+	pthread_mutex_lock(&set->mutex);
+	const struct statistics *first = set->first;
 	print(&text, "accepted %llu\n",
 		(unsigned long long)sum(first, offsetof(struct statistics, accepted)));
 	print_requests(&text, first);
@@ -127,5 +155,6 @@ size_t statistics_print(const struct statistics *first, char *bytes, size_t size
 		print(&text, "limits_%s %llu\n", limits[i],
 			(unsigned long long)sum(first, offsetof(struct statistics, limits[i])));
 	print_latency(&text, first);
+	pthread_mutex_unlock(&set->mutex);
 	return text.used;
 }

@@ -8,6 +8,7 @@
 #ifndef BROKER_STATISTICS_H
 #define BROKER_STATISTICS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,8 +30,19 @@ struct statistics {
 	_Atomic uint64_t nanoseconds; /* in all */
 	_Atomic uint64_t limits[STATISTICS_LIMITS];
 	_Atomic uint64_t accepted;
-	const struct statistics *next; /* another thread's; set before there are threads */
+	struct statistics *next; /* in the set */
 };
+
+/* Those of all threads. */
+struct statistics_set {
+	pthread_mutex_t mutex; /* of the chain, not of the numbers */
+	struct statistics *first;
+};
+
+void statistics_begin(struct statistics_set *set);
+/* A thread's own come to the set, or leave it, with what they counted. */
+void statistics_join(struct statistics_set *set, struct statistics *own);
+void statistics_leave(struct statistics_set *set, struct statistics *own);
 
 /* Each is called by the thread whose `own` it is. */
 void statistics_request(struct statistics *own, unsigned int operation,
@@ -39,9 +51,9 @@ void statistics_limit(struct statistics *own, enum statistics_limit limit);
 void statistics_accept(struct statistics *own);
 
 /*
- * Writes the sum over the chain that begins at `first` as text, lines "NAME VALUE", cut to `size` bytes with the
+ * Writes the sums over the set as text, lines "NAME VALUE", cut to `size` bytes with the
  * NUL. Returns its length.
  */
-size_t statistics_print(const struct statistics *first, char *text, size_t size);
+size_t statistics_print(struct statistics_set *set, char *text, size_t size);
 
 #endif

@@ -18,13 +18,21 @@
 #include <string.h>
 
 static char text[16384];
+static struct statistics_set set;
+
+/* One thread's, in a set of its own. */
+static void begin(struct statistics *own)
+{
+	statistics_begin(&set);
+	statistics_join(&set, own);
+}
 
 /* The number behind `name`, or -1. */
-static int64_t number(const struct statistics *first, const char *name)
+static int64_t number(struct statistics_set *from, const char *name)
 {
 	char start[64];
 
-	size_t used = statistics_print(first, text, sizeof(text));
+	size_t used = statistics_print(from, text, sizeof(text));
 	assert_int_equal(used, strlen(text));
 	snprintf(start, sizeof(start), "\n%s ", name);
 	/* The first line has no newline before it. */
@@ -39,8 +47,9 @@ static void test_results(void **state)
 	static struct statistics own;
 
 	(void)state;
-	assert_int_equal(number(&own, "requests"), 0);
-	assert_int_equal(number(&own, "requests_open_allow"), -1);
+	begin(&own);
+	assert_int_equal(number(&set, "requests"), 0);
+	assert_int_equal(number(&set, "requests_open_allow"), -1);
 	statistics_request(&own, FDBROKER_OPEN, STATISTICS_ALLOW, 1000);
 	statistics_request(&own, FDBROKER_OPEN, STATISTICS_DENY, 1000);
 	statistics_request(&own, FDBROKER_OPEN, STATISTICS_DENY, 1000);
@@ -48,15 +57,15 @@ static void test_results(void **state)
 	statistics_request(&own, 60000, STATISTICS_ERROR, 1000);
 	statistics_accept(&own);
 	statistics_limit(&own, STATISTICS_CONNECTIONS);
-	assert_int_equal(number(&own, "requests"), 5);
-	assert_int_equal(number(&own, "denials"), 2);
-	assert_int_equal(number(&own, "requests_open_allow"), 1);
-	assert_int_equal(number(&own, "requests_open_deny"), 2);
-	assert_int_equal(number(&own, "requests_open_error"), 0);
-	assert_int_equal(number(&own, "requests_tree_error"), 1);
-	assert_int_equal(number(&own, "requests_invalid_error"), 1);
-	assert_int_equal(number(&own, "accepted"), 1);
-	assert_int_equal(number(&own, "limits_connections"), 1);
+	assert_int_equal(number(&set, "requests"), 5);
+	assert_int_equal(number(&set, "denials"), 2);
+	assert_int_equal(number(&set, "requests_open_allow"), 1);
+	assert_int_equal(number(&set, "requests_open_deny"), 2);
+	assert_int_equal(number(&set, "requests_open_error"), 0);
+	assert_int_equal(number(&set, "requests_tree_error"), 1);
+	assert_int_equal(number(&set, "requests_invalid_error"), 1);
+	assert_int_equal(number(&set, "accepted"), 1);
+	assert_int_equal(number(&set, "limits_connections"), 1);
 }
 
 static void test_histogram(void **state)
@@ -66,16 +75,17 @@ static void test_histogram(void **state)
 		-5, 0, 2000, 2001, 5000, 99999, 100000, 100001, 10000000000, 10000000001};
 
 	(void)state;
+	begin(&own);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		statistics_request(&own, FDBROKER_OPEN, STATISTICS_ALLOW, times[i]);
-	assert_int_equal(number(&own, "latency_us_2"), 3);
-	assert_int_equal(number(&own, "latency_us_5"), 5);
-	assert_int_equal(number(&own, "latency_us_50"), 5);
-	assert_int_equal(number(&own, "latency_us_100"), 7);
-	assert_int_equal(number(&own, "latency_us_200"), 8);
-	assert_int_equal(number(&own, "latency_us_10000000"), 9);
-	assert_int_equal(number(&own, "latency_us_inf"), 10);
-	assert_int_equal(number(&own, "latency_us_sum"), 20000309);
+	assert_int_equal(number(&set, "latency_us_2"), 3);
+	assert_int_equal(number(&set, "latency_us_5"), 5);
+	assert_int_equal(number(&set, "latency_us_50"), 5);
+	assert_int_equal(number(&set, "latency_us_100"), 7);
+	assert_int_equal(number(&set, "latency_us_200"), 8);
+	assert_int_equal(number(&set, "latency_us_10000000"), 9);
+	assert_int_equal(number(&set, "latency_us_inf"), 10);
+	assert_int_equal(number(&set, "latency_us_sum"), 20000309);
 }
 
 /* All of it fits into a reply, whatever the numbers; and what does not fit is cut between lines. */
@@ -85,13 +95,14 @@ static void test_size(void **state)
 	char small[100];
 
 	(void)state;
+	begin(&own);
 	for (unsigned int i = 0; i < STATISTICS_OPERATIONS; i++)
 		for (unsigned int j = 0; j < STATISTICS_RESULTS; j++)
 			own.requests[i][j] = UINT64_MAX;
-	assert_in_range(statistics_print(&own, text, sizeof(text)), 1000, 8192);
+	assert_in_range(statistics_print(&set, text, sizeof(text)), 1000, 8192);
 	assert_non_null(strstr(text, "\nrequests_restarted_error 18446744073709551615\n"));
 	assert_non_null(strstr(text, "\nlatency_us_sum 0\n"));
-	size_t used = statistics_print(&own, small, sizeof(small));
+	size_t used = statistics_print(&set, small, sizeof(small));
 	assert_int_equal(strlen(small), used);
 	assert_int_equal(small[used - 1], '\n');
 }
@@ -103,6 +114,7 @@ static struct statistics threads_own[THREADS];
 
 static void *count(void *argument)
 {
+	statistics_join(&set, argument);
 	for (int i = 0; i < TIMES; i++)
 		statistics_request(argument, FDBROKER_STAT, STATISTICS_ALLOW, 1);
 	return NULL;
@@ -114,18 +126,19 @@ static void test_threads(void **state)
 	int64_t last = 0;
 
 	(void)state;
-	for (size_t i = 0; i + 1 < THREADS; i++)
-		threads_own[i].next = &threads_own[i + 1];
+	statistics_begin(&set);
 	for (size_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, count, &threads_own[i]), 0);
 	for (int i = 0; i < 100; i++) {
-		int64_t now = number(threads_own, "requests");
+		int64_t now = number(&set, "requests");
 		assert_true(now >= last);
 		last = now;
 	}
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	assert_int_equal(number(threads_own, "requests_stat_allow"), THREADS * TIMES);
+	assert_int_equal(number(&set, "requests_stat_allow"), THREADS * TIMES);
+	statistics_leave(&set, &threads_own[1]);
+	assert_int_equal(number(&set, "requests_stat_allow"), (THREADS - 1) * TIMES);
 }
 
 int main(void)
