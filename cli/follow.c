@@ -18,6 +18,7 @@
 
 #define LINE_MAX_BYTES (1u << 20)
 #define PAUSE	       200 /* ms */
+#define GRACE	       5   /* pauses */
 
 struct follow {
 	const char *path; /* NULL: standard input */
@@ -91,7 +92,7 @@ static bool take_rest(struct follow *follow, char **line, size_t *length)
 
 /*
  * At the end of the file: whether there is another one at the path, which whoever writes has begun to write to. The
- * old one is left a pause later, after having been read to its end once more: not all who write may have changed.
+ * old one is left a second later, after having been read to its end once more: not all who write may have changed.
  */
 static bool is_replaced(struct follow *follow)
 {
@@ -103,7 +104,7 @@ static bool is_replaced(struct follow *follow)
 		follow->replaced = 0;
 		return false;
 	}
-	return ++follow->replaced > 1;
+	return ++follow->replaced > GRACE;
 }
 
 static void open_anew(struct follow *follow)

@@ -299,8 +299,10 @@ def test_comm_is_recorded_where_the_process_is_looked_at_anyway():
 
 def test_repeated_denials_are_counted():
     with Place() as place:
-        file = place.file("d/x", "x")
-        with Broker(place, policy(place)) as broker:
+        # Where nothing happens that would wake the daemon.
+        file = "/usr/share/x"
+        text = f"subject mine {{\n user {ME}\n allow read /usr/share/*\n deny write /usr/share/*\n}}\n"
+        with Broker(place, text) as broker:
             def client():
                 with Client(broker.abstract) as c:
                     return {c.ask(path="/etc/shadow") for _ in range(300)} | {
@@ -483,7 +485,8 @@ def test_status_in_numbers():
 def test_what_is_not_answered_in_time_is_told():
     with Place() as place:
         place.directory("d")
-        os.mkfifo(place.name("d/fifo"), 0o666)
+        os.mkfifo(place.name("d/fifo"))
+        os.chmod(place.name("d/fifo"), 0o666)
         text = f"subject mine {{\n user {ME}\n allow read {place.name('d')}/fifo type fifo\n log grants\n}}\n"
         with Broker(place, text, options=["--open-timeout", "1"]) as broker:
             equal(as_user(ME, ask, broker.abstract, place.name("d/fifo")), "ETIMEDOUT")
