@@ -3,17 +3,20 @@
 
 #include <time.h>
 
-int64_t clock_ns(void)
+int64_t clock_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int64_t clock_ms(void)
+uint64_t clock_ns(void)
 {
-	return clock_ns() / 1000000;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void clock_stamp(char buffer[CLOCK_STAMP])

@@ -478,7 +478,7 @@ static int serve(struct connection *connection, struct server *server)
 
 	if (error <= 0)
 		return error == -EAGAIN || error == -EINTR ? 0 : -1;
-	int64_t began = clock_ns();
+	uint64_t began = clock_ns();
 	const char *reason = refuse(server->buffer, &message, &request, &error);
 	request.began = began;
 	if (reason) {

@@ -247,7 +247,8 @@ static int run(struct operations *operations, const struct peer *peer, bool stra
 static void count(struct operations *operations, unsigned int operation,
 	enum statistics_result result, const struct request *request)
 {
-	statistics_request(&operations->statistics, operation, result, clock_ns() - request->began);
+	statistics_request(
+		&operations->statistics, operation, result, (int64_t)(clock_ns() - request->began));
 }
 
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,

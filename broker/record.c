@@ -31,7 +31,7 @@ static void end(const struct record *record, const struct request *request, int 
 	if (error)
 		audit_errno(record->line, error);
 	if (request)
-		audit_number(record->line, "us", (clock_ns() - request->began) / 1000);
+		audit_number(record->line, "us", (int64_t)(clock_ns() - request->began) / 1000);
 	audit_end(record->line);
 }
 

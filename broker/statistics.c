@@ -9,7 +9,8 @@ static const char *const operations[STATISTICS_OPERATIONS] = {"invalid", "open",
 	"access", "readlink", "list", "tree", "mkdir", "rmdir", "unlink", "rename", "link",
 	"symlink", "chmod", "utimens", "watch", "connect", "bind", "reload", "sync", "restarted"};
 static const char *const results[STATISTICS_RESULTS] = {"allow", "deny", "error"};
-static const char *const limits[STATISTICS_LIMITS] = {"connections"};
+static const char *const limits[STATISTICS_LIMITS] = {
+	"connections", "opens", "descriptors", "bytes", "rate"};
 /* Microseconds. */
 static const unsigned int buckets[STATISTICS_BUCKETS] = {
 	2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000, 1000000, 10000000};

@@ -16,7 +16,14 @@
 enum statistics_result { STATISTICS_ALLOW, STATISTICS_DENY, STATISTICS_ERROR, STATISTICS_RESULTS };
 
 /* Limits that somebody ran into. */
-enum statistics_limit { STATISTICS_CONNECTIONS, STATISTICS_LIMITS };
+enum statistics_limit {
+	STATISTICS_CONNECTIONS,
+	STATISTICS_OPENS,
+	STATISTICS_DESCRIPTORS,
+	STATISTICS_BYTES,
+	STATISTICS_RATE,
+	STATISTICS_LIMITS
+};
 
 /* Operations by their number (fdbroker-protocol.h); 0 stands for what is none. */
 #define STATISTICS_OPERATIONS 22

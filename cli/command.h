@@ -36,6 +36,7 @@ int command_explain(const struct command *self, int argc, char **argv);
 int command_fmt(const struct command *self, int argc, char **argv);
 int command_log(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
+int command_reload(const struct command *self, int argc, char **argv);
 
 /* The record that `log` reads unless told otherwise. */
 #define LOG_DEFAULT_FILE "/var/log/fdbroker.log"
