@@ -8,12 +8,14 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 
+import fuse
 from broker import OPEN, Broker, Client, Place, ask, tool
-from linux import as_user
+from linux import CLONE_NEWNS, as_user, in_child, mount, umount, unshare
 from schema import check_record
-from tap import check, equal, main
+from tap import Skip, check, equal, main
 
 ME = 5001
 
@@ -513,6 +515,44 @@ def test_what_is_not_answered_in_time_is_told():
             record = broker.wait_event("request", 2)
             equal(record["verdict"], "allow")
             check(250000 <= record["us"] < 900000, record)
+
+
+def test_what_is_opened_too_late_is_not_told_as_granted():
+    if not os.path.exists("/dev/fuse"):
+        raise Skip("no /dev/fuse")
+
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        d = place.directory("d")
+        held, usual = threading.Event(), fuse.answer
+
+        def late(operation, node, body):
+            if operation == fuse.OPEN:
+                held.wait(10)
+            return usual(operation, node, body)
+        fuse.answer = late
+        try:
+            fuse.mount_folding(d)
+        except OSError as error:
+            raise Skip(f"no FUSE: {error}")
+        try:
+            text = f"subject mine {{\n user {ME}\n allow read {d}/*\n log grants\n}}\n"
+            with Broker(place, text, options=["--open-timeout", "1"]) as broker:
+                status = lambda: json.loads(tool("status", "--json", "--socket", broker.abstract).stdout)
+                equal(as_user(ME, ask, broker.abstract, f"{d}/other"), "ETIMEDOUT")
+                now = status()
+                equal((now["lane_stuck"], now["lane_running"]), (1, 1))
+                held.set()
+                now = within(5, lambda: status()["lane_running"] == 0 and status())
+                equal((now["lane_stuck"], now["requests_open_allow"], now["requests_open_error"]), (0, 0, 1))
+                broker.stop()
+                equal([r["errno"] for r in broker.events("request")], ["ETIMEDOUT"])
+        finally:
+            held.set()
+            umount(d)
+    with Place() as place:
+        in_child(run, place)
 
 
 def test_every_operation_has_a_name():

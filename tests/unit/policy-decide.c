@@ -181,10 +181,10 @@ static void test_callers(void **state)
 static void test_narrowing(void **state)
 {
 	struct policy *policy = load_text(
-		"subject a {\nuser *\nexe /usr/bin/x /usr/bin/y\nallow read /e\n}\n"
+		"subject a {\nuser *\nexe /usr/bin/x /usr/bin/y\nallow read /e\nlog grants\n}\n"
 		"subject b {\nuser *\nunit x.service\nallow read /u\n}\n"
 		"subject c {\nuser *\nlabel web\nallow read /l\n}\n"
-		"subject d {\nuser *\nvia /run/x @y\nallow read /v\ndelegate\nlog grants\n}\n");
+		"subject d {\nuser *\nvia /run/x @y\nallow read /v\ndelegate\n}\n");
 	const char *exes[] = {"/usr/bin/y"};
 	struct policy_identity all = {.uid = 5,
 		.gid = 5,
