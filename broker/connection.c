@@ -501,6 +501,7 @@ int64_t connection_expire(struct server *server, int64_t now,
 			continue;
 		}
 		int failed = answer(connection, &job->request, &reply);
+		operations_timed_out(server->operations, &connection->peer, &job->request);
 		abandon(server, job);
 		if (failed || watch(connection, server))
 			end(context, connection);
@@ -566,9 +567,11 @@ static int serve(struct connection *connection, struct server *server)
 
 	if (error <= 0)
 		return error == -EAGAIN || error == -EINTR ? 0 : -1;
+	uint64_t began = clock_ns();
 	const char *reason = refuse(server->buffer, &message, &request, &error);
+	request.began = began;
 	if (reason) {
-		operations_malformed(operations, peer, reason, -error);
+		operations_malformed(operations, peer, &request, reason, -error);
 		reply.error = (uint32_t)-error;
 		answer(connection, &request, &reply);
 		return -1;

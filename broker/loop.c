@@ -69,7 +69,7 @@ static void drop(struct loop *loop, struct connection *connection)
 	list_remove(connection);
 	account_close(connection->account, clock_ns());
 	connection->account = NULL;
-	loop->house->service->counters->connections--;
+	--*loop->house->service->connections;
 	connection_close(connection, &loop->server);
 }
 
@@ -78,7 +78,10 @@ static void end_connection(void *context, struct connection *connection)
 	drop(context, connection);
 }
 
-static void record_refusal(struct loop *loop, const struct account_refusal *refusal)
+/* They are counted by the same numbers. */
+_Static_assert((int)STATISTICS_LIMITS == (int)ACCOUNT_KINDS, "a name for each kind");
+
+static void record_limit(struct loop *loop, const struct account_refusal *refusal)
 {
 	struct audit_line *line = &loop->server.operations->line;
 
@@ -101,8 +104,11 @@ static int open_account(struct loop *loop, struct connection *connection)
 	int error = accounts_open(loop->house->accounts, peer->uid, peer->caller,
 		connection->socket, clock_ns(), &connection->account, &refusal);
 
+	if (error == -EDQUOT)
+		statistics_limit(
+			&loop->server.operations->statistics, (enum statistics_limit)refusal.kind);
 	if (error == -EDQUOT && refusal.first)
-		record_refusal(loop, &refusal);
+		record_limit(loop, &refusal);
 	return error;
 }
 
@@ -150,7 +156,8 @@ static void admit(struct loop *loop, struct connection *connection)
 		connection_close(connection, &loop->server);
 		return;
 	}
-	loop->house->service->counters->connections++;
+	++*loop->house->service->connections;
+	statistics_accept(&loop->server.operations->statistics);
 	if (policy_caller_subjects(connection->peer.caller))
 		list_add(&loop->known, connection);
 	else
@@ -346,10 +353,14 @@ static int keep_time(struct loop *loop)
 {
 	struct connection *stranger = loop->strangers.next;
 	struct server *server = &loop->server;
+	const struct record *record = &server->operations->record;
 
-	if (stranger == &loop->strangers && !server->first && !server->stuck)
+	if (stranger == &loop->strangers && !server->first && !server->stuck &&
+		sums_due(record->sums) == INT64_MAX)
 		return -1;
 	int64_t now = clock_ms();
+	/* Before what else is due, which may add to it. */
+	int64_t sums = record_due(record, now);
 	while (stranger != &loop->strangers && stranger->expires <= now) {
 		drop(loop, stranger);
 		stranger = loop->strangers.next;
@@ -358,6 +369,8 @@ static int keep_time(struct loop *loop)
 	stranger = loop->strangers.next;
 	if (stranger != &loop->strangers)
 		due = sooner(due, stranger->expires);
+	if (sums != INT64_MAX)
+		due = sooner(due, sums);
 	if (due < 0)
 		return -1;
 	return due > now ? (int)(due - now) : 0;
