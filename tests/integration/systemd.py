@@ -204,8 +204,10 @@ def test_a_worker_that_is_killed_or_hangs_is_replaced_without_a_restart():
 
 def test_a_daemon_that_is_killed_is_restarted_and_its_clients_wait():
     m = machine()
-    before = main_pid(m)
+    before, worker = main_pid(m), records(m, "ready")[-1]["worker"]
     m.kill(before)
+    # What the worker had accepted goes with it.
+    wait_for("the worker is left", lambda: m.run("test", "-e", f"/proc/{worker}", status=None).returncode)
     equal(m.inside(read, "@fdbroker", "/srv/data/x"), "data")
     equal(m.inside(read, PATH, "/srv/data/x"), "data")
     equal(m.show("fdbrokerd", "NRestarts"), "1")
