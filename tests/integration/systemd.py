@@ -203,8 +203,10 @@ def test_a_worker_that_is_killed_or_hangs_is_replaced_without_a_restart():
     before = main_pid(m)
     for number in (signal.SIGKILL, signal.SIGSTOP):
         count = len(records(m, "ready"))
-        m.kill(records(m, "ready")[-1]["worker"], number)
+        worker = records(m, "ready")[-1]["worker"]
+        m.kill(worker, number)
         wait_for("no other worker", lambda: len(records(m, "ready")) > count, 30)
+        wait_for("the worker is left", lambda: m.run("test", "-e", f"/proc/{worker}", status=None).returncode, 3)
         equal(m.inside(read, PATH, "/srv/data/x"), "data")
     equal((main_pid(m), m.show("fdbrokerd", "NRestarts")), (before, "0"))
 
