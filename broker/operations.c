@@ -192,6 +192,50 @@ int operations_administer(
 	return request->path_length || request->flags || request->mode ? -EINVAL : 0;
 }
 
+/* They are counted by the same numbers. */
+_Static_assert((int)STATISTICS_LIMITS == (int)ACCOUNT_KINDS, "a name for each kind");
+
+/* The name of the subject whose callers together have too much. */
+static const char *subject_name(const struct policy_caller *caller, uint32_t number)
+{
+	for (size_t i = 0; i < policy_caller_subjects(caller); i++) {
+		uint32_t subject;
+		policy_caller_totals(caller, i, &subject);
+		if (subject == number)
+			return policy_caller_subject(caller, i);
+	}
+	return NULL;
+}
+
+void operations_refused(struct operations *operations, const struct peer *peer,
+	const struct account_refusal *refusal)
+{
+	static const char *const reasons[ACCOUNT_KINDS] = {
+		[ACCOUNT_CONNECTIONS] = "too many connections",
+		[ACCOUNT_OPENS] = "too many opens in flight",
+		[ACCOUNT_DESCRIPTORS] = "too many descriptors that were not received",
+		[ACCOUNT_BYTES] = "too many replies that were not received",
+		[ACCOUNT_REQUESTS] = "too many requests a second",
+	};
+	struct audit_line *line = &operations->line;
+
+	statistics_limit(&operations->statistics, (enum statistics_limit)refusal->kind);
+	if (!refusal->first)
+		return;
+	audit_begin(line, operations->service->log, "limit");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "uid", refusal->uid);
+	if (refusal->total)
+		audit_string(line, "subject", subject_name(peer->caller, refusal->subject));
+	audit_string(line, "reason", reasons[refusal->kind]);
+	audit_string(line, "limit", account_kind_name(refusal->kind));
+	audit_number(line, "most", refusal->limit);
+	audit_number(line, "value", (int64_t)refusal->value);
+	audit_number(line, "refusals", (int64_t)refusal->refusals);
+	audit_errno(line, EDQUOT);
+	audit_end(line);
+}
+
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {

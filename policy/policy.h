@@ -521,7 +521,7 @@ int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnost
 	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | \
 		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE)
 
-/* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
+/* Adds a warning about each rule that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /*
