@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes: two paths of 4,095 bytes, each escaped to six bytes, and the rest of a line fit. */
-#define AUDIT_LINE_MAX 53248
+/* Bytes: three paths of 4,095 bytes, each escaped to six bytes, and the rest of a line fit. */
+#define AUDIT_LINE_MAX 77824
 
 struct audit_line {
 	int descriptor;

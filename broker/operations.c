@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "attributes.h"
+#include "change.h"
+#include "move.h"
 #include "open.h"
 #include "tree.h"
 
@@ -61,6 +64,8 @@ static void record_outcome(struct operations *operations, const struct peer *pee
 		audit_string(line, "right", rights);
 	}
 	audit_bytes(line, "path", request->path, request->path_length);
+	if (request->operation == FDBROKER_RENAME || request->operation == FDBROKER_LINK)
+		audit_bytes(line, "to", request->extra, request->extra_length);
 	if (outcome->opened[0])
 		audit_string(line, "opened", outcome->opened);
 	if (decision && decision->rule) {
@@ -191,6 +196,32 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+/* For those that change something, and answer nothing but that. */
+static int run_change(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	static int (*const changes[])(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, struct outcome *outcome) = {
+		[FDBROKER_MKDIR] = change_mkdir,
+		[FDBROKER_RMDIR] = change_rmdir,
+		[FDBROKER_UNLINK] = change_unlink,
+		[FDBROKER_RENAME] = move_rename,
+		[FDBROKER_LINK] = move_link,
+		[FDBROKER_SYMLINK] = change_symlink,
+		[FDBROKER_CHMOD] = attributes_chmod,
+		[FDBROKER_UTIMENS] = attributes_utimens,
+	};
+	__attribute__((uninitialized)) struct outcome outcome;
+
+	(void)reply;
+	outcome.rights = 0;
+	outcome.opened[0] = '\0';
+	int error = changes[request->operation](&operations->resolver, peer, request, &outcome);
+	if (error)
+		record_failure(operations, peer, request, &outcome, error);
+	return error;
+}
+
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
@@ -235,6 +266,14 @@ static const struct {
 	{FDBROKER_READLINK, run_readlink},
 	{FDBROKER_LIST, run_list},
 	{FDBROKER_TREE, run_tree},
+	{FDBROKER_MKDIR, run_change},
+	{FDBROKER_RMDIR, run_change},
+	{FDBROKER_UNLINK, run_change},
+	{FDBROKER_RENAME, run_change},
+	{FDBROKER_LINK, run_change},
+	{FDBROKER_SYMLINK, run_change},
+	{FDBROKER_CHMOD, run_change},
+	{FDBROKER_UTIMENS, run_change},
 };
 
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
