@@ -2,16 +2,17 @@
 """mkdir, rmdir, unlink, symlink, chmod, utimens and append: what is done, with the kernel's own errno, and what not."""
 import fcntl
 import os
+import re
 import socket
 import stat
 import struct
 import subprocess
 
-from broker import WORKER_UID, Place, attempt
+from broker import FDBROKER, WORKER_UID, Place, attempt
 from change import (CHMOD, ME, MKDIR, NOFOLLOW, NOW, OMIT, RENAME, LINK, RMDIR, SYMLINK, UNLINK, UTIMENS, Setting,
                      times)
 from fuse import mount_folding
-from linux import CLONE_NEWNS, CLONE_NEWUSER, in_child, mount, umount, unshare
+from linux import CLONE_NEWNS, CLONE_NEWUSER, as_user, in_child, mount, umount, unshare
 from tap import Skip, check, equal, main
 
 CREATE = os.O_CREAT | os.O_WRONLY
@@ -474,6 +475,36 @@ def check_append(place, d):
     # With `write` it takes no attribute.
     with Setting(place, f"allow write {d}/*") as s:
         equal(s.ask(1, f"{d}/plain", flags), "OK")
+
+
+# ---- the tool
+
+def test_the_examples_of_the_manual():
+    """Those about a directory, as they stand in fdbroker(1), but for its place."""
+    with open(os.path.join(os.environ["FDBROKER_SOURCE"], "doc/fdbroker.1.scd")) as page:
+        lines = re.findall(r"^\t\$ (.*/srv/spool.*)", page.read(), re.M)
+    with Place() as place:
+        d = place.directory("spool", 0o700)
+        with Setting(place, f"allow read,write,create,delete,rename,mkdir {d}/**") as s:
+            def run(script):
+                done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=30,
+                                      env={"PATH": f"{os.path.dirname(FDBROKER)}:/usr/bin:/bin", "LD_LIBRARY_PATH":
+                                           os.environ["LD_LIBRARY_PATH"], "FDBROKER_SOCKET": s.broker.abstract})
+                return done.returncode, done.stdout, done.stderr
+            seen = {}
+            for line in lines:
+                command = re.search(r"fdbroker (\S+)", line)[1]
+                equal(as_user(ME, run, line.replace("/srv/spool", d)), (0, "", ""), line)
+                seen[command] = {os.path.join(where, name): os.lstat(os.path.join(where, name))
+                                 for where, directories, files in os.walk(d) for name in directories + files}
+        job, again = f"{d}/new/job", f"{d}/new/again"
+        equal(set(seen), {"mkdir", "open", "rename", "link", "symlink", "chmod", "utimens", "unlink", "rmdir"})
+        equal(stat.S_IMODE(seen["mkdir"][f"{d}/new"].st_mode), 0o750)
+        equal((set(seen["open"]), set(seen["rename"])), ({f"{d}/new", f"{job}.tmp"}, {f"{d}/new", job}))
+        equal(seen["link"][job].st_ino, seen["link"][again].st_ino)
+        check(stat.S_ISLNK(seen["symlink"][f"{d}/current"].st_mode))
+        equal((stat.S_IMODE(seen["chmod"][job].st_mode), seen["utimens"][job].st_mtime), (0o600, 1769860800))
+        equal((set(seen["unlink"]), seen["rmdir"]), ({f"{d}/new"}, {}))
 
 
 main(globals())
