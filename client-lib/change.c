@@ -109,7 +109,7 @@ static bool to_send(const struct timespec *time, struct fdbroker_time *result)
 }
 
 CLIENT_API int fdbroker_utimens(
-	struct fdbroker *broker, const char *path, const struct timespec times[2], int flags)
+	struct fdbroker *broker, const char *path, const struct timespec *times, int flags)
 {
 	static const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 	struct fdbroker_times sent = {0};

@@ -238,12 +238,12 @@ int fdbroker_symlink(struct fdbroker *broker, const char *text, const char *path
 int fdbroker_chmod(struct fdbroker *broker, const char *path, mode_t mode);
 
 /*
- * As utimensat(2): sets the times of access and modification, times[0] and times[1], whose tv_nsec may be UTIME_NOW
+ * As utimensat(2): sets the times of access and modification, the two at `times`, whose tv_nsec may be UTIME_NOW
  * or UTIME_OMIT of <sys/stat.h>; both become the present one where `times` is NULL. `flags` is 0, or
  * AT_SYMLINK_NOFOLLOW for the times of a symbolic link itself.
  */
 int fdbroker_utimens(
-	struct fdbroker *broker, const char *path, const struct timespec times[2], int flags);
+	struct fdbroker *broker, const char *path, const struct timespec *times, int flags);
 
 /*
  * Asks the broker about itself. Returns text, to be given to free(3): lines "NAME VALUE" such as

@@ -69,6 +69,11 @@ def test_a_denied_request_touches_nothing():
                         denied = [client.ask(operation, path, flags, mode) for operation in (1, 3, 4, 5, 6, 7)
                                   for path in (place.name("d/denied/f"), "/etc/shadow", place.path)
                                   for flags, mode in ((0, 0),)]
+                        denied += [client.ask(operation, path, extra=extra) for path in
+                                   (place.name("d/denied/f"), "/etc/fdbroker-test-new", place.path)
+                                   for operation, extra in (
+                                       (8, b""), (9, b""), (10, b""), (11, b"/etc/fdbroker-test-new"),
+                                       (12, b"/etc/fdbroker-test-new"), (13, b"x"), (14, b""), (15, bytes(32)))]
                         denied += [client.ask(1, "/etc/fdbroker-test-new", os.O_CREAT | os.O_RDWR, 0o600)]
                         return granted, set(denied), client.ask(path=place.name("d/link"))
                 equal(as_user(5001, run), ("OK", {"EACCES"}, "EACCES"))
@@ -78,7 +83,7 @@ def test_a_denied_request_touches_nothing():
                 tracer.wait()
             calls = [l.split(None, 1)[1] for l in open(trace) if "(" in l]
             named = [c for c in calls if re.match(
-                r"(open|stat|lstat|newfstatat|statx|access|readlink|getdents|chmod|chown|faccessat|mkdir|unlink)", c)]
+                r"(open|stat|lstat|newfstatat|statx|access|readlink|getdents|chmod|chown|faccessat|mkdir|rmdir|unlink|rename|link|symlink|fchmod|fchown|utimens)", c)]
             # The granted file once; and the link, which is read where it stands: looked at, found to be one,
             # and never what it leads to.
             opened = [re.search(r'"([^"]*)"', c).group(1) for c in named if c.startswith("openat2")]

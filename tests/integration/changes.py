@@ -3,16 +3,18 @@
 import fcntl
 import os
 import re
+import shutil
 import socket
 import stat
 import struct
 import subprocess
+import time
 
 from broker import FDBROKER, WORKER_UID, Place, attempt
 from change import (CHMOD, ME, MKDIR, NOFOLLOW, NOW, OMIT, RENAME, LINK, RMDIR, SYMLINK, UNLINK, UTIMENS, Setting,
                      times)
 from fuse import mount_folding
-from linux import CLONE_NEWNS, CLONE_NEWUSER, as_user, in_child, mount, umount, unshare
+from linux import CLONE_NEWNS, CLONE_NEWUSER, as_user, in_child, libc, mount, result, umount, unshare
 from tap import Skip, check, equal, main
 
 CREATE = os.O_CREAT | os.O_WRONLY
@@ -112,22 +114,31 @@ def test_what_is_found_in_its_place_is_left_alone():
 
 def swapped(s, operation, path, other, extra):
     """Asks for what makes `path`, and puts `other` there as soon as it is made. The answer."""
-    name = "mkdirat" if operation == MKDIR else "symlinkat"
-    tracer = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}",
-                               "-e", f"inject={name}:delay_exit=1000000", "-p", str(s.broker.worker)],
+    def swap():
+        while not os.path.lexists(path):
+            pass
+        os.rename(path, os.path.join(os.path.dirname(path), "taken"))
+        os.rename(other, path)
+    return delayed(s, "mkdirat" if operation == MKDIR else "symlinkat", swap,
+                   (operation, path, 0, 0o700 if operation == MKDIR else 0, extra))
+
+
+def delayed(s, call, meanwhile, request):
+    """The answer to the request, where the worker takes a second and a half to return from its first such call."""
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    tracer = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+                               "-e", f"inject={call}:delay_exit=1500000:when=1", "-p", str(s.broker.worker)],
                               stderr=subprocess.PIPE)
     try:
-        if os.waitpid(tracer.pid, os.WNOHANG)[0]:
-            raise Skip("strace does not work here")
-        wait_traced(s.broker.worker)
+        wait_traced(tracer, s.broker.worker)
         pid = os.fork()
         if pid == 0:
-            while not os.path.lexists(path):
-                pass
-            os.rename(path, os.path.join(os.path.dirname(path), "taken"))
-            os.rename(other, path)
-            os._exit(0)
-        answer = s.ask(operation, path, 0, 0o700 if operation == MKDIR else 0, extra)
+            try:
+                meanwhile()
+            finally:
+                os._exit(0)
+        answer = s.ask(*request)
         os.waitpid(pid, 0)
         return answer
     finally:
@@ -136,8 +147,10 @@ def swapped(s, operation, path, other, extra):
         tracer.stderr.close()
 
 
-def wait_traced(pid):
+def wait_traced(tracer, pid):
     while True:
+        if tracer.poll() is not None:
+            raise Skip(f"strace does not work here: {tracer.stderr.read().decode()}")
         with open(f"/proc/{pid}/status") as file:
             if "TracerPid:\t0\n" not in file.read():
                 return
@@ -362,6 +375,24 @@ def test_chmod_of_a_directory():
             equal(s.all((CHMOD, f"{d}/a", 0, 0o777), (CHMOD, f"{d}/a/b", 0, 0o777), (CHMOD, f"{d}/free", 0, 0o750),
                         (CHMOD, f"{d}/setgid", 0, 0o755)), ["EACCES", "EACCES", "OK", "OK"])
             equal([bits(f"{d}/{n}") for n in ("a", "a/b", "free", "setgid")], [0o700, 0o700, 0o750, 0o755])
+
+
+def test_chmod_of_what_becomes_a_directory():
+    with Place() as place:
+        d = place.directory("d")
+        place.file("d/f", "", 0o600)
+        place.directory("d/dir", 0o700)
+
+        def swap():
+            time.sleep(0.5)
+            exchange(f"{d}/f", f"{d}/dir")
+        with Setting(place, f"allow write {d}/*") as s:
+            equal(delayed(s, "openat2", swap, (CHMOD, f"{d}/f", 0, 0o777)), "EACCES")
+            equal((bits(f"{d}/f"), bits(f"{d}/dir")), (0o700, 0o600))
+
+
+def exchange(one, other):
+    result(libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2))
 
 
 def test_chmod_and_utimens_by_type():
