@@ -72,14 +72,14 @@ static int check_directory(struct resolution *resolution)
 }
 
 /* Opens what `looked` is about for real. A descriptor or a negative errno. */
-static int reopen(const struct resolution *resolution, const struct policy_decision *decision,
+static int reopen(struct resolution *resolution, const struct policy_decision *decision,
 	const struct stat *looked)
 {
 	struct stat status;
 	const char *relative;
 	int view = resolve_view(resolution, POLICY_WRITE, decision, &relative);
 	int file = view < 0 ? view
-			    : resolve_beneath(view, relative,
+			    : resolve_beneath(resolution->resolver, view, relative,
 				      O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
 
 	if (file < 0)

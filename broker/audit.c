@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,13 @@
 
 /* Kept free for the end of the line. */
 #define TAIL 2
+
+/* What became of the lines of all threads: they go to the same place. */
+static struct {
+	pthread_mutex_t mutex;
+	bool torn;
+	uint64_t lost;
+} all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void add(struct audit_line *line, const char *bytes, size_t length)
 {
@@ -159,6 +167,9 @@ void audit_begin(struct audit_line *line, int descriptor, const char *event)
 	snprintf(stamp, sizeof(stamp), "%s.%06ldZ", date, now.tv_nsec / 1000);
 	audit_string(line, "time", stamp);
 	audit_string(line, "event", event);
+	pthread_mutex_lock(&all.mutex);
+	line->lost = all.lost;
+	pthread_mutex_unlock(&all.mutex);
 	if (line->lost)
 		audit_number(line, "lost", (int64_t)line->lost);
 }
@@ -183,12 +194,18 @@ void audit_end(struct audit_line *line)
 
 	line->bytes[line->used++] = '}';
 	line->bytes[line->used++] = '\n';
+	pthread_mutex_lock(&all.mutex);
+	line->torn = all.torn;
+	line->lost = all.lost;
 	if (line->torn && put(line->descriptor, "\n", 1) == 1)
 		line->torn = false;
 	if (!line->torn)
 		written = put(line->descriptor, line->bytes, line->used);
 	line->torn = line->torn || (written > 0 && (size_t)written < line->used);
 	line->lost = (size_t)written == line->used ? 0 : line->lost + 1;
+	all.torn = line->torn;
+	all.lost = line->lost;
+	pthread_mutex_unlock(&all.mutex);
 	errno = saved;
 }
 

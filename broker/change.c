@@ -92,6 +92,7 @@ static void remove_made(const struct parent *parent, mode_t type)
 static int finish_made(const struct parent *parent, mode_t type, int flags, const struct peer *peer,
 	const struct policy_decision *decision)
 {
+	/* It is in memory, having been made a moment ago, and must not be left undone: no patience is asked. */
 	int file = openat(parent->directory, parent->name, flags | O_NOFOLLOW | O_CLOEXEC);
 	int error = file < 0 ? -errno : give_to_owner(file, type, peer, decision);
 

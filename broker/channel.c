@@ -11,12 +11,19 @@
 /* What goes over the socket before the text: the message without its descriptor. */
 #define HEADER offsetof(struct channel_message, text)
 
+int channel_pair_waiting(int channel[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0 ? -errno : 0;
+}
+
 int channel_pair(int channel[2])
 {
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
-		return -errno;
+	int error = channel_pair_waiting(channel);
+
+	if (error)
+		return error;
 	if (fcntl(channel[0], F_SETFL, O_NONBLOCK) < 0) {
-		int error = -errno;
+		error = -errno;
 		close(channel[0]);
 		close(channel[1]);
 		return error;

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * channel.h: the messages between the supervisor and a worker, over a SOCK_SEQPACKET socketpair.
+ * channel.h: the messages between the supervisor, the maker and a worker, over SOCK_SEQPACKET socketpairs.
  *
- * Each message is one fixed header, at most one text and at most one descriptor. What may be said
- *when:
+ * Each message is one fixed header, at most one text and at most one descriptor. What may be said when, between
+ * the supervisor and the worker:
  *
- *	supervisor, at once	START (when the daemon started; the second socket)
- *				WATCH (an inotify descriptor)
+ *	supervisor, at once	START (when the daemon started; the socket to the maker)
  *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
- *	supervisor, any time	STALE (index, or CHANNEL_ALL)	a view's mounts have changed
  *	supervisor, any time	STOP				-> the worker ends with status 0
  *
- * VIEW is heard only before READY: the worker has then read the policy and not one byte from a client.
  * From READY on the supervisor takes a message of that kind as proof that the worker is not itself.
  *
- * On the second socket the worker asks and waits for the answer:
+ * Between the worker and the maker (maker.h), which answers a message with one of the same id:
  *
- *	VIEW (index, attributes, path)			it names a view, while it loads
- *				-> VIEW (index; error or a descriptor; watches)
- *	RENEW (index)		-> VIEW			one that it has named, made anew
- *	DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
- *	EXE, IDENTIFY					settle.h
+ *	maker, at once		WATCH (an inotify descriptor)
+ *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
+ *				EXE (index, path)		(settle.h)
+ *				LOADED				from here on it names nothing
+ *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
+ *				DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
+ *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
+ *	maker, any time		STALE (index)			a view's mounts have changed
  */
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
@@ -42,29 +42,32 @@ enum channel_type {
 	CHANNEL_DEVICE,
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
+	CHANNEL_LOADED,
 };
-
-/* The index of all views. */
-#define CHANNEL_ALL UINT32_MAX
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
 
 struct channel_message {
 	uint32_t type;	     /* enum channel_type */
+	uint32_t id;	     /* of a question, for its answer; 0 where none is expected */
 	uint32_t index;	     /* which view or listener is meant */
 	uint32_t attributes; /* of a view: enum view_attribute */
 	int32_t error;	     /* 0 or a positive errno, in an answer */
-	struct idmap map;    /* of a view with VIEW_IDMAP */
+	uint32_t uid, gid;   /* the caller's, of a view that is another one for each */
+	struct idmap map;    /* of a view with VIEW_IDMAP, when it is named */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
 };
 
 /*
- * Makes the pair, close-on-exec: [0] for the supervisor, which never waits for a worker, [1] for the
+ * Makes a pair, close-on-exec: [0] for the supervisor, which never waits for a worker, [1] for the
  * worker, which may wait for the supervisor. 0 or a negative errno.
  */
 int channel_pair(int channel[2]);
+
+/* Likewise between maker and worker, who both may wait. */
+int channel_pair_waiting(int channel[2]);
 
 /*
  * Sends one message; `descriptor` stays the caller's. 0 or a negative errno; at the supervisor's end

@@ -13,6 +13,9 @@
 /* What a worker may ask a device to be opened with. */
 #define DEVICE_FLAGS (O_ACCMODE | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_APPEND)
 
+/* How often, a millisecond apart, a clone is made that somebody else still has a copy of. */
+#define TRIES 50
+
 /* 0 if nobody can change the mount of `view` any more. */
 static int test_dissolved(int view)
 {
@@ -61,7 +64,7 @@ static int dissolve(int tree, int view)
 	return test_dissolved(view);
 }
 
-int clone_directory(int directory, uint32_t attributes, int namespace)
+static int try_clone(int directory, uint32_t attributes, int namespace)
 {
 	int view;
 	int tree = make_tree(
@@ -73,6 +76,18 @@ int clone_directory(int directory, uint32_t attributes, int namespace)
 	if (error)
 		close(view);
 	return error ? error : view;
+}
+
+int clone_directory(int directory, uint32_t attributes, int namespace)
+{
+	int view = try_clone(directory, attributes, namespace);
+
+	/* Another thread has forked while the clone was made; the child closes what is not its own, or ends. */
+	for (int i = 0; view == -ENOTRECOVERABLE && i < TRIES; i++) {
+		usleep(1000);
+		view = try_clone(directory, attributes, namespace);
+	}
+	return view;
 }
 
 /* Nobody else ever has `view`, in which devices can be opened: nothing but one of them leaves here. */

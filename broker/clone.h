@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clone.h: makes one view, for the supervisor. The only place that calls the mount system calls on
+ * clone.h: makes one view, for the maker. The only place that calls the mount system calls on
  * the directories of the policy.
  *
  * A descriptor carries more than its access mode: whoever holds a read-only one may reopen it
@@ -26,6 +26,7 @@ enum view_attribute {
 	VIEW_IDMAP = 1u << 3,	 /* ids in it are not those on disk (idmap.h) */
 	VIEW_PLAIN = 1u << 4,	 /* in an answer: it is no view, but the directory itself */
 	VIEW_FOLDS = 1u << 5,	 /* likewise: names fold on its way (names.h) */
+	VIEW_PROMPT = 1u << 6,	 /* likewise: its file system answers at once (prompt.h) */
 };
 /* Of those that a view is made with. */
 #define VIEW_KINDS 4

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,38 +26,51 @@ struct message {
 	bool descriptors; /* whether there were any; they are closed */
 };
 
-static char buffer[FDBROKER_REQUEST_MAX + 1];
+/* A reply that has not been sent. */
+struct waiting {
+	struct waiting *next;
+	struct fdbroker_reply reply;
+	int descriptor; /* -1 where none */
+	char data[];
+};
 
-static int watch(const struct connection *connection, int epoll, int how, uint32_t events)
-{
-	struct epoll_event event = {.events = events, .data.ptr = (void *)(uintptr_t)connection};
-
-	return epoll_ctl(epoll, how, connection->socket, &event) < 0 ? -errno : 0;
-}
-
-int connection_new(int socket, const char *via, const struct policy *policy, int questions,
-	int epoll, struct connection **result)
+struct connection *connection_new(int socket)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	int error, size = SEND_BUFFER;
 
 	if (!connection) {
 		close(socket);
-		return -ENOMEM;
+		return NULL;
 	}
 	connection->socket = socket;
-	connection->descriptor = -1;
-	error = peer_identify(socket, via, policy, questions, &connection->peer);
-	if (!error && setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
-		error = -errno;
-	if (!error)
-		error = watch(connection, epoll, EPOLL_CTL_ADD, EPOLLIN);
-	if (error) {
-		connection_free(connection);
-		return error;
-	}
-	*result = connection;
+	connection->last = &connection->first;
+	return connection;
+}
+
+int connection_start(struct connection *connection, struct server *server)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+	int size = SEND_BUFFER;
+
+	if (setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ||
+		epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->socket, &event) < 0)
+		return -errno;
+	connection->watched = EPOLLIN;
 	return 0;
+}
+
+/* Listens to the client unless its replies wait or it has enough under way. 0 or a negative errno. */
+static int watch(struct connection *connection, struct server *server)
+{
+	uint32_t events = connection->first			   ? EPOLLOUT
+			  : connection->jobs < CONNECTION_JOBS_MAX ? EPOLLIN
+								   : 0;
+	struct epoll_event event = {.events = events, .data.ptr = connection};
+
+	if (connection->watched == events)
+		return 0;
+	connection->watched = events;
+	return epoll_ctl(server->epoll, EPOLL_CTL_MOD, connection->socket, &event) < 0 ? -errno : 0;
 }
 
 /* Reads the control messages: who sent this, and away with descriptors. */
@@ -81,7 +96,7 @@ static void read_control(struct msghdr *header, struct message *message)
 }
 
 /* 1: a message; 0: the client is gone; a negative errno. */
-static int receive(int socket, struct message *message)
+static int receive(int socket, char *buffer, size_t size, struct message *message)
 {
 	/* Room for the sender and one descriptor: the kernel drops what does not fit and says so.
 	 */
@@ -89,7 +104,7 @@ static int receive(int socket, struct message *message)
 		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec part = {.iov_base = buffer, .iov_len = sizeof(buffer)};
+	struct iovec part = {.iov_base = buffer, .iov_len = size};
 	struct msghdr header = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
@@ -107,25 +122,9 @@ static int receive(int socket, struct message *message)
 	return message->length > 0 || message->known;
 }
 
-void connection_free(struct connection *connection)
-{
-	struct message message;
-
-	/* With a request unread the client would get ECONNRESET before the replies that tell it
-	 * why. After the shutdown nothing more can come. */
-	shutdown(connection->socket, SHUT_RDWR);
-	while (receive(connection->socket, &message) > 0)
-		;
-	close(connection->socket);
-	if (connection->descriptor >= 0)
-		close(connection->descriptor);
-	free(connection->data);
-	peer_release(&connection->peer);
-	free(connection);
-}
-
 /* Why this is no request that could be looked at, or NULL. */
-static const char *refuse(const struct message *message, struct request *request, int *error)
+static const char *refuse(
+	const char *buffer, const struct message *message, struct request *request, int *error)
 {
 	*error = -EBADMSG;
 	if (message->flags & MSG_TRUNC || message->length > FDBROKER_REQUEST_MAX) {
@@ -171,36 +170,68 @@ static int send_reply(
 	return sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Sends what waits. 0: sent. 1: the client has no room yet. -1: the client is gone. */
+/*
+ * Sends a reply, whose descriptor stays the caller's. 0: sent. -EAGAIN: the client has no room yet. Another negative
+ * errno: the client is gone.
+ */
+static int send_or_say(int socket, struct fdbroker_reply *reply, int descriptor, const char *data)
+{
+	int error = send_reply(socket, reply, descriptor, data);
+
+	if (!error || error == -EAGAIN || error == -EPIPE || error == -ECONNRESET || descriptor < 0)
+		return error;
+	/* The descriptor cannot travel (ETOOMANYREFS: too many are under way). Say so. */
+	reply->descriptors = 0;
+	reply->error = (uint32_t)-error;
+	return send_reply(socket, reply, -1, data);
+}
+
+/* Sends what waits, as far as there is room. 0, or -1 where the connection is at its end. */
 static int flush(struct connection *connection)
 {
-	int error = send_reply(
-		connection->socket, &connection->reply, connection->descriptor, connection->data);
-
-	if (error == -EAGAIN)
-		return 1;
-	if (error && error != -EPIPE && error != -ECONNRESET && connection->descriptor >= 0) {
-		/* The descriptor cannot travel (ETOOMANYREFS: too many are under way). Say so. */
-		close(connection->descriptor);
-		connection->descriptor = -1;
-		connection->reply.descriptors = 0;
-		connection->reply.error = (uint32_t)-error;
-		return flush(connection);
+	while (connection->first) {
+		struct waiting *waiting = connection->first;
+		int error = send_or_say(
+			connection->socket, &waiting->reply, waiting->descriptor, waiting->data);
+		if (error == -EAGAIN)
+			return 0;
+		if (error)
+			return -1;
+		if (waiting->descriptor >= 0)
+			close(waiting->descriptor);
+		connection->first = waiting->next;
+		if (!connection->first)
+			connection->last = &connection->first;
+		free(waiting);
 	}
-	if (connection->descriptor >= 0)
-		close(connection->descriptor);
-	connection->descriptor = -1;
-	connection->waiting = false;
-	return error ? -1 : 0;
+	return 0;
+}
+
+/* Keeps a reply until there is room. It owns the descriptor. 0, or -1 without memory for it. */
+static int keep(struct connection *connection, const struct fdbroker_reply *reply, int descriptor,
+	const char *data)
+{
+	struct waiting *waiting = malloc(sizeof(*waiting) + reply->data_length);
+
+	if (!waiting) {
+		if (descriptor >= 0)
+			close(descriptor);
+		return -1;
+	}
+	waiting->next = NULL;
+	waiting->reply = *reply;
+	waiting->descriptor = descriptor;
+	if (reply->data_length)
+		memcpy(waiting->data, data, reply->data_length);
+	*connection->last = waiting;
+	connection->last = &waiting->next;
+	return 0;
 }
 
 /* Sends the reply, or leaves it waiting. 0, or -1 where the connection is at its end. */
-static int answer(struct connection *connection, int epoll, const struct request *request,
-	const struct reply *reply)
+static int answer(struct connection *connection, const struct request *request, struct reply *reply)
 {
-	int result;
-
-	connection->reply = (struct fdbroker_reply){
+	struct fdbroker_reply header = {
 		.version = FDBROKER_PROTOCOL_VERSION,
 		.operation = request->operation,
 		.id = request->id,
@@ -208,21 +239,15 @@ static int answer(struct connection *connection, int epoll, const struct request
 		.descriptors = reply->descriptor >= 0 ? 1 : 0,
 		.data_length = (uint32_t)reply->data_length,
 	};
-	connection->descriptor = reply->descriptor;
-	connection->data = (char *)(uintptr_t)reply->data;
-	connection->waiting = true;
-	result = flush(connection);
-	connection->data = NULL;
-	if (result <= 0)
-		return result;
-	/* The operation's data lives until the next request only, which may be somebody else's. */
-	if (reply->data_length) {
-		connection->data = malloc(reply->data_length);
-		if (!connection->data)
-			return -1;
-		memcpy(connection->data, reply->data, reply->data_length);
-	}
-	return watch(connection, epoll, EPOLL_CTL_MOD, EPOLLOUT) ? -1 : 0;
+	int error = -EAGAIN;
+
+	if (!connection->first)
+		error = send_or_say(connection->socket, &header, reply->descriptor, reply->data);
+	if (error == -EAGAIN)
+		return keep(connection, &header, reply->descriptor, reply->data);
+	if (reply->descriptor >= 0)
+		close(reply->descriptor);
+	return error ? -1 : 0;
 }
 
 void connection_dismiss(struct connection *connection, int error)
@@ -235,40 +260,254 @@ void connection_dismiss(struct connection *connection, int error)
 	send_reply(connection->socket, &reply, -1, NULL);
 }
 
-static int serve(struct connection *connection, int epoll, struct operations *operations)
+/* ---- jobs ------------------------------------------------------------------------------------- */
+
+/* ms between two tries to stop a job that nobody waits for, and how many of them: what has not stopped by then hangs
+ * in a file system, and stops when that answers. */
+#define PROD_TIME  100
+#define PROD_TRIES 20
+
+static void list_job(struct server *server, struct job *job)
+{
+	job->next_own = NULL;
+	job->previous_own = server->last;
+	*server->last = job;
+	server->last = &job->next_own;
+}
+
+/* It is waited for no longer, or has stopped. */
+static void unlist_job(struct server *server, struct job *job)
+{
+	*job->previous_own = job->next_own;
+	if (job->next_own)
+		job->next_own->previous_own = job->previous_own;
+	else if (server->last == &job->next_own)
+		server->last = job->previous_own;
+}
+
+/* Has the request done in the lane. 0 or -ENOMEM. */
+static int put_into_lane(struct connection *connection, struct server *server,
+	const struct request *request, bool stranger, const struct reply *reply, size_t length)
+{
+	struct job *job = calloc(1, sizeof(*job) + length);
+
+	if (!job)
+		return -ENOMEM;
+	memcpy(job->message, server->buffer, length);
+	job->length = length;
+	job->connection = connection;
+	job->peer = &connection->peer;
+	job->stranger = stranger;
+	job->request = *request;
+	job->request.path = job->message + (request->path - server->buffer);
+	job->request.extra = job->message + (request->extra - server->buffer);
+	job->directory = reply->directory;
+	job->done = server->done;
+	job->context = server->context;
+	job->deadline = clock_ms() + server->open_timeout;
+	list_job(server, job);
+	connection->jobs++;
+	lane_submit(server->lane, job);
+	return 0;
+}
+
+static void free_connection(struct connection *connection)
+{
+	peer_release(&connection->peer);
+	free(connection);
+}
+
+int connection_settle(struct connection *connection, struct server *server)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return -ENOMEM;
+	job->settles = true;
+	job->socket = connection->socket;
+	job->connection = connection;
+	job->peer = &connection->peer;
+	job->reply.descriptor = -1;
+	job->done = server->done;
+	job->context = server->context;
+	job->deadline = clock_ms() + server->open_timeout;
+	list_job(server, job);
+	connection->jobs++;
+	lane_submit(server->lane, job);
+	return 0;
+}
+
+static void free_job(struct job *job)
+{
+	struct connection *connection = job->connection;
+
+	if (job->reply.descriptor >= 0)
+		close(job->reply.descriptor);
+	free((char *)(uintptr_t)job->reply.data);
+	free(job);
+	connection->jobs--;
+}
+
+struct connection *connection_finish(struct server *server, struct job *job)
+{
+	struct connection *connection = job->connection;
+	int end = 0;
+
+	bool settles = job->settles;
+
+	unlist_job(server, job);
+	if (!job->abandoned && !connection->closed && !settles) {
+		end = answer(connection, &job->request, &job->reply);
+		job->reply.descriptor = -1;
+	}
+	free_job(job);
+	if (connection->closed) {
+		if (!connection->jobs)
+			free_connection(connection);
+		return NULL;
+	}
+	if (settles)
+		return NULL;
+	return end || watch(connection, server) ? connection : NULL;
+}
+
+/* Nobody waits for it any more. */
+static void abandon(struct server *server, struct job *job)
+{
+	unlist_job(server, job);
+	job->abandoned = true;
+	if (lane_withdraw(server->lane, job)) {
+		job->reply.descriptor = -1;
+		free_job(job);
+		return;
+	}
+	job->next_own = server->stuck;
+	job->previous_own = &server->stuck;
+	if (server->stuck)
+		server->stuck->previous_own = &job->next_own;
+	server->stuck = job;
+	server->prod = clock_ms() + PROD_TIME;
+}
+
+static void abandon_all(struct server *server, const struct connection *connection)
+{
+	struct job *next;
+
+	for (struct job *job = server->first; job; job = next) {
+		next = job->next_own;
+		if (job->connection == connection)
+			abandon(server, job);
+	}
+}
+
+void connection_close(struct connection *connection, struct server *server)
+{
+	struct message message;
+
+	/* With a request unread the client would get ECONNRESET before the replies that tell it
+	 * why. After the shutdown nothing more can come. */
+	shutdown(connection->socket, SHUT_RDWR);
+	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)
+		;
+	close(connection->socket);
+	while (connection->first) {
+		struct waiting *waiting = connection->first;
+		connection->first = waiting->next;
+		if (waiting->descriptor >= 0)
+			close(waiting->descriptor);
+		free(waiting);
+	}
+	abandon_all(server, connection);
+	connection->closed = true;
+	if (!connection->jobs)
+		free_connection(connection);
+}
+
+/* Tells those again that had just begun to wait when they were told. When to come back, -1 for never. */
+static int64_t prod(struct server *server, int64_t now)
+{
+	bool left = false;
+
+	if (!server->stuck || server->prod > now)
+		return server->stuck && server->prod ? server->prod : -1;
+	for (struct job *job = server->stuck; job; job = job->next_own) {
+		if (job->prodded >= PROD_TRIES)
+			continue;
+		job->prodded++;
+		lane_withdraw(server->lane, job);
+		left = true;
+	}
+	server->prod = left ? now + PROD_TIME : 0;
+	return left ? server->prod : -1;
+}
+
+int64_t connection_expire(struct server *server, int64_t now,
+	void (*end)(void *context, struct connection *connection), void *context)
+{
+	int64_t due = prod(server, now);
+
+	while (server->first && server->first->deadline <= now) {
+		struct job *job = server->first;
+		struct connection *connection = job->connection;
+		struct reply reply = {.error = ETIMEDOUT, .descriptor = -1};
+		if (job->settles) {
+			connection_dismiss(connection, ETIMEDOUT);
+			connection_close(connection, server);
+			continue;
+		}
+		int failed = answer(connection, &job->request, &reply);
+		abandon(server, job);
+		if (failed || watch(connection, server))
+			end(context, connection);
+	}
+	if (server->first && (due < 0 || server->first->deadline < due))
+		due = server->first->deadline;
+	return due;
+}
+
+/* ---- serving ---------------------------------------------------------------------------------- */
+
+static int serve(struct connection *connection, struct server *server)
 {
 	const struct peer *peer = &connection->peer;
+	struct operations *operations = server->operations;
 	struct message message;
 	struct request request;
 	struct reply reply = {.descriptor = -1};
-	int error = receive(connection->socket, &message);
+	int error = receive(connection->socket, server->buffer, sizeof(server->buffer), &message);
 
 	if (error <= 0)
 		return error == -EAGAIN || error == -EINTR ? 0 : -1;
-	const char *reason = refuse(&message, &request, &error);
+	const char *reason = refuse(server->buffer, &message, &request, &error);
 	if (reason) {
 		operations_malformed(operations, peer, reason, -error);
 		reply.error = (uint32_t)-error;
-		answer(connection, epoll, &request, &reply);
+		answer(connection, &request, &reply);
 		return -1;
 	}
 	bool stranger = !message.known || (!peer_sent(peer, &message.sender) &&
 						  !policy_caller_delegates(peer->caller));
 	operations_run(operations, peer, stranger, &request, &reply);
-	return answer(connection, epoll, &request, &reply);
+	if (reply.deferred) {
+		error = put_into_lane(
+			connection, server, &request, stranger, &reply, (size_t)message.length);
+		if (!error)
+			return 0;
+		reply = (struct reply){.error = (uint32_t)-error, .descriptor = -1};
+	}
+	return answer(connection, &request, &reply);
 }
 
-int connection_ready(
-	struct connection *connection, uint32_t events, int epoll, struct operations *operations)
+int connection_ready(struct connection *connection, uint32_t events, struct server *server)
 {
-	if (!connection->waiting)
-		return serve(connection, epoll, operations);
-	if (events & (EPOLLERR | EPOLLHUP))
+	if (connection->first) {
+		if ((events & (EPOLLERR | EPOLLHUP)) || flush(connection))
+			return -1;
+	} else if (connection->jobs >= CONNECTION_JOBS_MAX) {
+		if (events & (EPOLLERR | EPOLLHUP))
+			return -1;
+	} else if (serve(connection, server)) {
 		return -1;
-	int result = flush(connection);
-	if (result)
-		return result < 0 ? -1 : 0;
-	free(connection->data);
-	connection->data = NULL;
-	return watch(connection, epoll, EPOLL_CTL_MOD, EPOLLIN) ? -1 : 0;
+	}
+	return watch(connection, server) ? -1 : 0;
 }

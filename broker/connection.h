@@ -1,46 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * connection.h: one client's socket. Receives a message, has it decoded and done, sends the reply;
- * whatever the client does, what it costs is bounded and its own.
+ * connection.h: one client's socket. Receives a message, has it decoded and done, sends the reply; whatever the client
+ * does, what it costs is bounded and its own.
  *
- * A client that does not take its replies is not read from: one reply waits here, nothing more is
- * done until it is gone, and what is queued in the kernel is bounded by the socket's send buffer.
+ * A client that does not take its replies is not read from: they wait here, nothing more is begun until they are gone,
+ * and what is queued in the kernel is bounded by the socket's send buffer. What may take long is done in the lane
+ * (lane.h) while further requests are read, up to a bound; the replies come as they are ready.
  */
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H
 
+#include "lane.h"
 #include "operations.h"
+
+/* Requests of one connection that may be in the lane; the next are not read until one is done. */
+#define CONNECTION_JOBS_MAX 16
+
+struct waiting;
 
 struct connection {
 	int socket;
+	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
-	struct connection *previous, *next; /* the worker's list */
+	struct connection *previous, *next; /* of the thread's list */
 	int64_t expires;		    /* ms of CLOCK_MONOTONIC; 0: never */
-	bool waiting;			    /* the reply below has not been sent */
-	struct fdbroker_reply reply;
-	int descriptor; /* of that reply; -1 where none */
-	char *data;	/* of that reply, allocated; NULL where none */
+	struct waiting *first, **last;	    /* replies that the client has no room for */
+	unsigned int jobs;		    /* in the lane */
+	bool closed;			    /* it is kept for these only */
 };
 
+/* What one event thread serves its connections with. */
+struct server {
+	int epoll;
+	struct operations *operations;
+	struct lane *lane;
+	void (*done)(struct job *job); /* for jobs, as in struct job */
+	void *context;
+	int open_timeout;	   /* ms that a job may take */
+	struct job *first, **last; /* the thread's jobs that are waited for, by deadline */
+	struct job *stuck;	   /* those that nobody waits for, and that have not stopped yet */
+	int64_t prod;		   /* ms: when to tell those again to stop */
+	char buffer[FDBROKER_REQUEST_MAX + 1];
+};
+
+/* Makes a connection of `socket`, which it owns from then on. NULL where memory is short; then it is closed. */
+struct connection *connection_new(int socket);
+
 /*
- * Makes a connection of `socket`, which was accepted on the address `via`, and adds it to `epoll`.
- * The connection owns the socket from then on, also where this fails. `questions` is as for
- * peer_identify. 0 or a negative errno.
+ * Has it found out in the lane who the peer is, of whom peer_begin has been asked. The job that comes back to
+ * connection_finish has `settles` set, and the errno in its reply. 0 or -ENOMEM.
  */
-int connection_new(int socket, const char *via, const struct policy *policy, int questions,
-	int epoll, struct connection **connection);
+int connection_settle(struct connection *connection, struct server *server);
+
+/* Once its peer is known: begins to listen to it. 0 or a negative errno. */
+int connection_start(struct connection *connection, struct server *server);
 
 /* Tells the client why it is to go: a reply to no request, with `error`, if there is room for it. */
 void connection_dismiss(struct connection *connection, int error);
 
-/* Closes the socket and frees everything. The reasons already sent still reach the client. */
-void connection_free(struct connection *connection);
+/*
+ * Closes the socket; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
+ * done (connection_finish): until then `closed` is set.
+ */
+void connection_close(struct connection *connection, struct server *server);
 
 /*
- * Does what `events` (epoll_wait(2)) call for: at most one request. Returns 0, or -1 when the
- * connection is at its end and connection_free is to be called.
+ * Does what `events` (epoll_wait(2)) call for: at most one request. Returns 0, or -1 when the connection is at its
+ * end and connection_close is to be called.
  */
-int connection_ready(
-	struct connection *connection, uint32_t events, int epoll, struct operations *operations);
+int connection_ready(struct connection *connection, uint32_t events, struct server *server);
+
+/*
+ * A job of one of the server's connections is done: answers it, unless nobody waits any more, and frees it. NULL, or
+ * the connection, which is at its end.
+ */
+struct connection *connection_finish(struct server *server, struct job *job);
+
+/*
+ * Answers the jobs whose time is up with ETIMEDOUT. When the next one is due, in ms of CLOCK_MONOTONIC, -1 for never.
+ * Connections at their end are told of by `end`.
+ */
+int64_t connection_expire(struct server *server, int64_t now,
+	void (*end)(void *context, struct connection *connection), void *context);
 
 #endif

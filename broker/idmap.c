@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,10 @@ static void have_namespace(int tell)
 	char done = 1;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* Some other thread's clone may be among them (clone.h). */
+	if (tell > 0)
+		close_range(0, (unsigned int)tell - 1, 0);
+	close_range((unsigned int)tell + 1, UINT_MAX, 0);
 	if (unshare(CLONE_NEWUSER) == 0 && write(tell, &done, 1) == 1)
 		pause();
 	_exit(0);

@@ -83,13 +83,14 @@ static bool may(
 }
 
 /* Whether the file system that the path is on, in the view for writing, can be written. 0 or the errno. */
-static int check_writable(
-	const struct resolution *resolution, const struct policy_decision *decision)
+static int check_writable(struct resolution *resolution, const struct policy_decision *decision)
 {
 	struct statfs system;
 	const char *relative;
 	int view = resolve_view(resolution, POLICY_WRITE, decision, &relative);
-	int file = view < 0 ? view : resolve_beneath(view, relative, O_PATH | O_NOFOLLOW, 0);
+	int file = view < 0 ? view
+			    : resolve_beneath(
+				      resolution->resolver, view, relative, O_PATH | O_NOFOLLOW, 0);
 
 	if (file < 0)
 		return file;
@@ -102,7 +103,7 @@ static int check_writable(
  * What the broker would do if it were asked to open the file so: its policy counts, and whether the file is
  * on a file system that can be written; the file's own mode does not keep the broker out.
  */
-static int check_access(const struct resolution *resolution, int file, uint32_t mode)
+static int check_access(struct resolution *resolution, int file, uint32_t mode)
 {
 	struct policy_decision decision;
 	struct stat status;
@@ -198,7 +199,7 @@ static ssize_t read_entries(int directory, uint64_t from, char *data)
 {
 	/* An entry of the kernel's takes no less room than one of the reply: 19 bytes and the name and its
 	 * NUL, rounded up to 8, against 16 and the name. */
-	static char bytes[INSPECT_DATA_MAX - sizeof(struct fdbroker_list)]
+	__attribute__((uninitialized)) char bytes[INSPECT_DATA_MAX - sizeof(struct fdbroker_list)]
 		__attribute__((aligned(8)));
 	struct fdbroker_list list = {0};
 	size_t used = sizeof(list);

@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "confine.h"
 #include "diagnostic.h"
+#include "questions.h"
 #include "report.h"
 #include "settle.h"
 #include "system.h"
@@ -21,7 +22,8 @@
 struct load {
 	const struct options *options;
 	struct audit_line *line;
-	int log, questions;
+	int log;
+	struct questions *questions;
 	struct loaded *loaded;
 };
 
@@ -60,8 +62,6 @@ static int load_policy(struct load *load)
 	/* An error in it has just been printed, line by line. */
 	if (error == -EINVAL)
 		return 1;
-	if (!error)
-		error = policy_scratch_new(load->loaded->policy, &load->loaded->scratch);
 	return error ? report_failure("loading the policy", error) : 0;
 }
 
@@ -140,14 +140,29 @@ static void record_plain(struct load *load)
 	audit_end(load->line);
 }
 
-static int make_views(struct load *load, int inotify)
+static void view_stale(void *context, const struct channel_message *message)
 {
+	if (message->type == CHANNEL_STALE)
+		views_stale(context, message->index);
+}
+
+static int make_views(struct load *load)
+{
+	struct channel_message message = {.type = CHANNEL_LOADED, .descriptor = -1};
+	int inotify = questions_first(load->questions);
 	int error;
 
+	if (inotify < 0)
+		return report_failure("making the views", inotify);
 	load->loaded->views = views_new(load->loaded->policy, load->questions, inotify);
-	error = load->loaded->views ? views_load(load->loaded->views, view_failed, load) : -ENOMEM;
+	if (!load->loaded->views)
+		return report_failure("making the views", -ENOMEM);
+	questions_told(load->questions, view_stale, load->loaded->views);
+	error = views_load(load->loaded->views, view_failed, load);
 	if (error == -ECANCELED)
 		return 1; /* said already */
+	if (!error)
+		error = questions_tell(load->questions, &message);
 	if (error)
 		return report_failure("making the views", error);
 	if (views_plain(load->loaded->views))
@@ -181,8 +196,8 @@ static int confine(struct load *load)
 	return 0;
 }
 
-int load_all(const struct options *options, struct audit_line *line, int log, int questions,
-	int inotify, struct loaded *loaded)
+int load_all(const struct options *options, struct audit_line *line, int log,
+	struct questions *questions, struct loaded *loaded)
 {
 	struct load load = {
 		.options = options,
@@ -192,13 +207,11 @@ int load_all(const struct options *options, struct audit_line *line, int log, in
 		.loaded = loaded,
 	};
 
-	return load_policy(&load) || name_exes(&load) || make_views(&load, inotify) ||
-	       confine(&load);
+	return load_policy(&load) || name_exes(&load) || make_views(&load) || confine(&load);
 }
 
 void load_release(struct loaded *loaded)
 {
 	views_free(loaded->views);
-	policy_scratch_free(loaded->scratch);
 	policy_free(loaded->policy);
 }

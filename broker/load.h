@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * load.h: what a worker does before it serves. In this order: it reads the policy, as root; names to the supervisor
+ * load.h: what a worker does before it serves. In this order: it reads the policy, as root; names to the maker
  * the programs and the directories that the policy names, and gets their views; and gives up everything else. It
  * hears nothing from a client meanwhile.
  */
@@ -14,16 +14,15 @@
 
 struct loaded {
 	struct policy *policy;
-	struct policy_scratch *scratch;
 	struct views *views;
 };
 
 /*
- * Does all of it. `line` and `log` are for the record, `questions` and `inotify` are from the supervisor
- * (channel.h). 0, or 1 after a line on standard error; what is in `loaded` is to be released in both cases.
+ * Does all of it. `line` and `log` are for the record, `questions` is how to ask the maker; what
+ * it sends first is heard here. 0, or 1 after a line on standard error; what is in `loaded` is to be released in both cases.
  */
-int load_all(const struct options *options, struct audit_line *line, int log, int questions,
-	int inotify, struct loaded *loaded);
+int load_all(const struct options *options, struct audit_line *line, int log,
+	struct questions *questions, struct loaded *loaded);
 void load_release(struct loaded *loaded);
 
 #endif

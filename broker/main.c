@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fdbrokerd: reads the command line and becomes the supervisor, or a worker that the supervisor
+ * fdbrokerd: reads the command line and becomes the supervisor, or a worker or a maker that the supervisor
  * executed.
  */
 #include "audit.h"
+#include "maker.h"
 #include "options.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -70,6 +71,8 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	if (options.maker >= 0)
+		return maker_run(&options, options.maker);
 	log = open_log(options.log);
 	if (log < 0)
 		return 1;

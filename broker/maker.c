@@ -1,294 +1,221 @@
 /* SPDX-License-Identifier: MIT */
 #include "maker.h"
 
-#include "clone.h"
-#include "mounts.h"
-#include "watch.h"
+#include "channel.h"
+#include "making.h"
+#include "report.h"
+#include "settle.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
-/* Views that a worker may name. */
-#define VIEWS_MAX 65536
+/* Questions that are worked on at once; a question beyond that is answered with ETIMEDOUT. */
+#define THREADS_MAX 64
+/* Bytes. What runs there has a few paths on its stack. */
+#define STACK_SIZE 262144
 
-/* User namespaces that are kept: making one takes a process. */
-#define NAMESPACES 64
-
-struct made {
-	char *path;
-	uint32_t attributes;
-	struct idmap map;
-	uint64_t mounts; /* mounts_signature, when it was made */
-	struct watches watches;
+struct job {
+	struct job *next;
+	struct channel_message message;
 };
 
 struct maker {
-	bool plain;
-	int inotify, mountinfo;
-	struct made **views;
-	size_t count, room;
-	/* The user namespaces made last: one for each caller of an idmapped tree. */
-	struct {
-		struct idmap map;
-		int descriptor;
-	} namespaces[NAMESPACES];
-	unsigned int oldest;
+	int channel;
+	bool loading; /* the worker may still name what it will ask for */
+	struct making *making;
+	struct settle_exes exes; /* constant once the worker has loaded */
+	pthread_mutex_t mutex;	 /* of what follows */
+	pthread_cond_t work;
+	struct job *first, **last; /* to do */
+	unsigned int waiting, idle, threads;
 };
 
-struct maker *maker_new(bool plain, int *inotify)
+/* The worker is gone, or is not itself. Other threads may hang for ever: nothing is tidied up. */
+static _Noreturn void end(void)
 {
-	struct maker *maker = calloc(1, sizeof(*maker));
-
-	if (!maker)
-		return NULL;
-	maker->plain = plain;
-	for (unsigned int i = 0; i < NAMESPACES; i++)
-		maker->namespaces[i].descriptor = -1;
-	maker->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	maker->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	if (maker->inotify < 0 || maker->mountinfo < 0) {
-		int error = errno;
-		maker_free(maker);
-		errno = error;
-		return NULL;
-	}
-	*inotify = maker->inotify;
-	return maker;
+	_exit(1);
 }
 
-void maker_free(struct maker *maker)
+static void answer(struct maker *maker, struct channel_message *message)
 {
-	if (!maker)
-		return;
-	for (unsigned int i = 0; i < NAMESPACES; i++)
-		if (maker->namespaces[i].descriptor >= 0)
-			close(maker->namespaces[i].descriptor);
-	for (size_t i = 0; i < maker->count; i++) {
-		free(maker->views[i]->path);
-		free(maker->views[i]);
-	}
-	free(maker->views);
-	if (maker->inotify >= 0)
-		close(maker->inotify);
-	if (maker->mountinfo >= 0)
-		close(maker->mountinfo);
-	free(maker);
+	if (channel_send(maker->channel, message))
+		end();
+	if (message->descriptor >= 0)
+		close(message->descriptor);
 }
 
-/* ---- watches ---------------------------------------------------------------------------------- */
-
-static bool is_used(const struct maker *maker, int watch)
+static void do_job(struct maker *maker, struct channel_message *message)
 {
-	for (size_t i = 0; i < maker->count; i++) {
-		const struct watches *watches = &maker->views[i]->watches;
-		for (int k = 0; k < watches->count; k++)
-			if (watches->descriptors[k] == watch)
-				return true;
+	int error;
+
+	if (message->type == CHANNEL_IDENTIFY)
+		error = settle_answer(&maker->exes, message);
+	else
+		error = making_answer(maker->making, message);
+	if (error)
+		end();
+	answer(maker, message);
+}
+
+static void *work(void *context)
+{
+	struct maker *maker = context;
+
+	pthread_mutex_lock(&maker->mutex);
+	for (;;) {
+		maker->idle++;
+		while (!maker->first)
+			pthread_cond_wait(&maker->work, &maker->mutex);
+		maker->idle--;
+		struct job *job = maker->first;
+		maker->first = job->next;
+		if (!maker->first)
+			maker->last = &maker->first;
+		maker->waiting--;
+		pthread_mutex_unlock(&maker->mutex);
+		do_job(maker, &job->message);
+		free(job);
+		pthread_mutex_lock(&maker->mutex);
+	}
+	return NULL;
+}
+
+static bool add_thread(struct maker *maker)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	bool added = pthread_create(&thread, &attributes, work, maker) == 0;
+	pthread_attr_destroy(&attributes);
+	maker->threads += added;
+	return added;
+}
+
+/* Gives the question to a thread. False where all of them hang. */
+static bool give(struct maker *maker, const struct channel_message *message)
+{
+	struct job *job = malloc(sizeof(*job));
+
+	if (!job)
+		return false;
+	job->next = NULL;
+	job->message = *message;
+	pthread_mutex_lock(&maker->mutex);
+	bool room =
+		maker->idle > maker->waiting || (maker->threads < THREADS_MAX && add_thread(maker));
+	if (room) {
+		*maker->last = job;
+		maker->last = &job->next;
+		maker->waiting++;
+		pthread_cond_signal(&maker->work);
+	}
+	pthread_mutex_unlock(&maker->mutex);
+	if (!room)
+		free(job);
+	return room;
+}
+
+/* Whether this is something that a worker may say now. */
+static bool is_proper(const struct maker *maker, const struct channel_message *message)
+{
+	switch (message->type) {
+	case CHANNEL_VIEW:
+	case CHANNEL_EXE:
+	case CHANNEL_LOADED:
+		return maker->loading && message->descriptor < 0;
+	case CHANNEL_RENEW:
+	case CHANNEL_DEVICE:
+		return message->descriptor < 0;
+	case CHANNEL_IDENTIFY:
+		return message->descriptor >= 0;
 	}
 	return false;
 }
 
-/* Ends the watches of `before` that no view has any more. Those of directories that are gone have ended. */
-static void drop_unused(struct maker *maker, const struct watches *before)
+static void hear(struct maker *maker)
 {
-	for (int k = 0; k < before->count; k++)
-		if (!is_used(maker, before->descriptors[k]))
-			inotify_rm_watch(maker->inotify, before->descriptors[k]);
-}
+	static struct channel_message message;
+	int error = 0;
 
-/* Of a walk that was overtaken (watch_directory). */
-static void abandon(void *context, const struct watches *watches)
-{
-	drop_unused(context, watches);
-}
-
-/* The watches as text, for the worker: "1 2 17". -ENAMETOOLONG where it is too long for a message. */
-static int write_watches(const struct watches *watches, char *text)
-{
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (int k = 0; k < watches->count; k++) {
-		used += (size_t)snprintf(text + used, CHANNEL_TEXT_MAX + 1 - used, "%s%d",
-			k ? " " : "", watches->descriptors[k]);
-		if (used > CHANNEL_TEXT_MAX)
-			return -ENAMETOOLONG;
+	message.descriptor = -1;
+	if (channel_receive(maker->channel, &message) != 1 || !is_proper(maker, &message))
+		end();
+	switch (message.type) {
+	case CHANNEL_LOADED:
+		maker->loading = false;
+		return;
+	case CHANNEL_EXE:
+		error = settle_remember(&maker->exes, &message);
+		break;
+	case CHANNEL_VIEW:
+		error = making_name(maker->making, &message);
+		break;
 	}
-	return 0;
+	if (error)
+		end();
+	if (message.type == CHANNEL_EXE || give(maker, &message))
+		return;
+	if (message.descriptor >= 0)
+		close(message.descriptor);
+	message.descriptor = -1;
+	message.error = ETIMEDOUT;
+	message.text[0] = '\0';
+	if (message.type != CHANNEL_IDENTIFY)
+		message.type = CHANNEL_VIEW;
+	answer(maker, &message);
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
-
-static uint64_t sign_mounts(const struct maker *maker, const char *path)
+static void tell_stale(void *context, uint32_t index)
 {
-	char *text = mounts_read(maker->mountinfo);
-	uint64_t signature = text ? mounts_signature(text, path) : 0;
+	struct maker *maker = context;
+	struct channel_message message = {
+		.type = CHANNEL_STALE,
+		.index = index,
+		.descriptor = -1,
+	};
 
-	free(text);
-	return signature;
+	answer(maker, &message);
 }
 
-/* The namespace of that map, the maker's: one that is kept, or a new one in the place of the oldest. */
-static int find_namespace(struct maker *maker, const struct idmap *map)
+static int start(struct maker *maker, const struct options *options)
 {
-	for (unsigned int i = 0; i < NAMESPACES; i++)
-		if (maker->namespaces[i].descriptor >= 0 &&
-			memcmp(&maker->namespaces[i].map, map, sizeof(*map)) == 0)
-			return maker->namespaces[i].descriptor;
-	int namespace = idmap_namespace(map);
-	if (namespace < 0)
-		return namespace;
-	unsigned int at = maker->oldest++ % NAMESPACES;
-	if (maker->namespaces[at].descriptor >= 0)
-		close(maker->namespaces[at].descriptor);
-	maker->namespaces[at].map = *map;
-	maker->namespaces[at].descriptor = namespace;
-	return namespace;
+	struct channel_message message = {.type = CHANNEL_WATCH};
+
+	maker->making = making_new(!options->require_views);
+	if (!maker->making)
+		return -errno;
+	message.descriptor = making_inotify(maker->making);
+	return channel_send(maker->channel, &message);
 }
 
-/* Opens the directory, watched, and clones it. The view or a negative errno. */
-static int open_view(struct maker *maker, struct made *made, const struct idmap *map, bool *plain)
+int maker_run(const struct options *options, int channel)
 {
-	int namespace = -1, directory, view;
+	static struct maker maker;
 
-	/* First, since it forks: a child must have no part in a clone that is not yet dissolved. */
-	if (made->attributes & VIEW_IDMAP) {
-		namespace = find_namespace(maker, map);
-		if (namespace < 0)
-			return namespace;
-	}
-	directory = watch_directory(maker->inotify, made->path, &made->watches, abandon, maker);
-	view = directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
-	*plain = directory >= 0 && maker->plain && (view == -EPERM || view == -ENOSYS);
-	if (*plain)
-		return directory;
-	if (directory >= 0)
-		close(directory);
-	return view;
-}
-
-/* Makes a view, or makes it anew. The answer goes into `message`. */
-static void make(struct maker *maker, struct made *made, struct channel_message *message)
-{
-	struct watches before = made->watches;
-	struct idmap map = made->map;
-
-	/* Whom a tree is for is settled when it is asked for; what is mapped, when it was named. */
-	map.uid = made->map.uid == UINT32_MAX ? message->map.uid : made->map.uid;
-	map.gid = made->map.uid == UINT32_MAX ? message->map.gid : made->map.gid;
-	/* Signed before it is made: a mount that comes in between is noticed once too often. */
-	made->mounts = sign_mounts(maker, made->path);
-	bool plain = false;
-	int view = open_view(maker, made, &map, &plain);
-	drop_unused(maker, &before);
-	int error = write_watches(&made->watches, message->text);
-	if (error && view >= 0) {
-		close(view);
-		view = error;
-	}
-	message->type = CHANNEL_VIEW;
-	message->attributes = (plain ? VIEW_PLAIN : 0) | (made->watches.fold ? VIEW_FOLDS : 0);
-	message->error = view < 0 ? -view : 0;
-	message->descriptor = view < 0 ? -1 : view;
-}
-
-static int name_view(struct maker *maker, struct channel_message *message)
-{
-	struct made *made;
-
-	if (message->index != maker->count || maker->count == VIEWS_MAX ||
-		message->attributes >= 2 * VIEW_IDMAP || message->text[0] != '/')
-		return -EPROTO;
-	if (maker->count == maker->room) {
-		size_t room = maker->room ? 2 * maker->room : 64;
-		struct made **views = realloc(maker->views, room * sizeof(*views));
-		if (!views)
-			return -ENOMEM;
-		maker->views = views;
-		maker->room = room;
-	}
-	made = calloc(1, sizeof(*made));
-	if (made)
-		made->path = strdup(message->text);
-	if (!made || !made->path) {
-		free(made);
-		return -ENOMEM;
-	}
-	made->attributes = message->attributes;
-	made->map = message->map;
-	maker->views[maker->count++] = made;
-	make(maker, made, message);
-	return 0;
-}
-
-/* ---- devices ---------------------------------------------------------------------------------- */
-
-/* The device is opened here: a view in which that is possible is nothing to give away. */
-static void open_device(struct maker *maker, struct made *made, struct channel_message *message)
-{
-	struct watches before = made->watches;
-	int directory = watch_directory(maker->inotify, made->path, &made->watches, abandon, maker);
-	int device = directory;
-
-	if (directory >= 0) {
-		device = clone_open_device(
-			directory, made->attributes, message->text, (int)message->attributes);
-		close(directory);
-	}
-	/* The worker knows the watches of the view, which stay. */
-	struct watches found = made->watches;
-	made->watches = before;
-	drop_unused(maker, &found);
-	message->type = CHANNEL_VIEW;
-	message->error = device < 0 ? -device : 0;
-	message->descriptor = device < 0 ? -1 : device;
-	message->text[0] = '\0';
-}
-
-int maker_answer(struct maker *maker, bool loading, struct channel_message *message)
-{
-	struct made *made = NULL;
-
-	if (message->descriptor >= 0)
-		return -EPROTO;
-	if (message->type == CHANNEL_VIEW)
-		return loading ? name_view(maker, message) : -EPROTO;
-	if (message->index < maker->count)
-		made = maker->views[message->index];
-	if (made && message->type == CHANNEL_RENEW) {
-		make(maker, made, message);
-		return 0;
-	}
-	if (made && message->type == CHANNEL_DEVICE && (made->attributes & VIEW_DEVICE)) {
-		open_device(maker, made, message);
-		return 0;
-	}
-	return -EPROTO;
-}
-
-/* ---- mounts ----------------------------------------------------------------------------------- */
-
-int maker_mounts_descriptor(const struct maker *maker)
-{
-	return maker->mountinfo;
-}
-
-void maker_mounts(struct maker *maker, void (*stale)(void *context, uint32_t index), void *context)
-{
-	char *text = mounts_read(maker->mountinfo);
-
-	for (size_t i = 0; i < maker->count; i++) {
-		struct made *made = maker->views[i];
-		uint64_t signature = text ? mounts_signature(text, made->path) : 0;
-		if (text && signature == made->mounts)
+	maker.channel = channel;
+	maker.loading = true;
+	maker.last = &maker.first;
+	pthread_mutex_init(&maker.mutex, NULL);
+	pthread_cond_init(&maker.work, NULL);
+	int error = start(&maker, options);
+	if (error)
+		return report_failure("starting", error);
+	for (;;) {
+		struct pollfd sources[] = {
+			{.fd = channel, .events = POLLIN},
+			{.fd = making_mounts_descriptor(maker.making), .events = POLLPRI},
+		};
+		if (poll(sources, 2, -1) < 0)
 			continue;
-		made->mounts = signature;
-		stale(context, (uint32_t)i);
+		if (sources[1].revents)
+			making_mounts(maker.making, tell_stale, &maker);
+		if (sources[0].revents)
+			hear(&maker);
 	}
-	free(text);
 }

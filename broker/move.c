@@ -138,12 +138,18 @@ static bool is_roots(int directory)
 }
 
 /* 1: it is, or may become, a directory; 0: it cannot; or a negative errno. */
-static int may_be_directory(const struct parent *parent)
+static int may_be_directory(const struct resolver *resolver, const struct parent *parent)
 {
 	struct stat status;
+	int file =
+		resolve_beneath(resolver, parent->directory, parent->name, O_PATH | O_NOFOLLOW, 0);
 
-	if (fstatat(parent->directory, parent->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
+	if (file < 0)
+		return file;
+	int error = fstat(file, &status) < 0 ? -errno : 0;
+	close(file);
+	if (error)
+		return error;
 	return S_ISDIR(status.st_mode) || !is_roots(parent->directory);
 }
 
@@ -154,9 +160,9 @@ static int decide_on_type(struct move *move)
 
 	if (decide(move, true, true) == 0)
 		return 0;
-	from = may_be_directory(&move->from_parent);
+	from = may_be_directory(move->from.resolver, &move->from_parent);
 	if (from >= 0 && move->exchange)
-		to = may_be_directory(&move->to_parent);
+		to = may_be_directory(move->to.resolver, &move->to_parent);
 	/* Of a name that is not there the kernel says so, as of any. */
 	if (from < 0 || to < 0) {
 		decide(move, false, false);
@@ -234,10 +240,10 @@ static int try_link(struct move *move)
 	if (result)
 		return result;
 	/* The very file that was looked at is linked, whatever becomes of its name. */
-	int file = openat(move->from_parent.directory, move->from_parent.name,
-		O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int file = resolve_beneath(move->from.resolver, move->from_parent.directory,
+		move->from_parent.name, O_PATH | O_NOFOLLOW, 0);
 	if (file < 0)
-		return -errno;
+		return file;
 	result = check_source(move, file);
 	if (!result && linkat(file, "", move->to_parent.directory, move->to_parent.name,
 			       AT_EMPTY_PATH) < 0)

@@ -79,8 +79,11 @@ static uint32_t access_rights(int flags)
 }
 
 /* Takes back a file that was created but may not be handed out, if its name still means that file. */
-static void remove_created(int view, const char *relative, int file)
+static void remove_created(
+	const struct resolver *impatient, int view, const char *relative, int file)
 {
+	/* It was created a moment ago, so that this does not take long; and it must not be left undone. */
+	struct resolver resolver = *impatient;
 	const char *slash = strrchr(relative, '/');
 	const char *name = slash ? slash + 1 : relative;
 	char parent[PATH_MAX];
@@ -88,7 +91,8 @@ static void remove_created(int view, const char *relative, int file)
 
 	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - relative) : 1,
 		slash ? relative : ".");
-	int directory = resolve_beneath(view, parent, O_PATH | O_DIRECTORY, 0);
+	resolver.patience = PATIENCE_ALL;
+	int directory = resolve_beneath(&resolver, view, parent, O_PATH | O_DIRECTORY, 0);
 	if (directory < 0)
 		return;
 	if (fstat(file, &made) == 0 && fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -115,9 +119,10 @@ static int create_file(struct opening *opening, int view, const char *relative)
 {
 	/* The set-uid, set-gid and sticky bits are outside every rule's mode. O_DIRECT is set afterwards: a
 	 * file system that does not have it would refuse, and leave the new file behind. */
-	int file =
-		resolve_beneath(view, relative, (opening->flags & ~O_DIRECT) | O_EXCL | ON_THE_WAY,
-			opening->mode & opening->create.mode & 0777);
+	const struct resolver *resolver = opening->resolution.resolver;
+	int file = resolve_beneath(resolver, view, relative,
+		(opening->flags & ~O_DIRECT) | O_EXCL | ON_THE_WAY,
+		opening->mode & opening->create.mode & 0777);
 	int error;
 
 	if (file < 0)
@@ -127,7 +132,7 @@ static int create_file(struct opening *opening, int view, const char *relative)
 	if (!error)
 		return file;
 	if (!(opening->flags & TMPFILE))
-		remove_created(view, relative, file);
+		remove_created(resolver, view, relative, file);
 	close(file);
 	return error;
 }
@@ -180,8 +185,13 @@ static int open_device(struct opening *opening, int view, const char *relative)
 {
 	uint32_t types = opening->access.types;
 	uint32_t attributes = resolve_attributes(opening->rights, &opening->access);
+	const struct resolver *resolver = opening->resolution.resolver;
 	struct stat status;
-	int node = resolve_beneath(view, relative, O_PATH, 0);
+
+	/* The maker is asked. */
+	if (resolver->patience != PATIENCE_ALL)
+		return -EINPROGRESS;
+	int node = resolve_beneath(resolver, view, relative, O_PATH, 0);
 
 	if (node < 0)
 		return node;
@@ -191,8 +201,8 @@ static int open_device(struct opening *opening, int view, const char *relative)
 	close(node);
 	if (!granted)
 		return -EACCES;
-	return views_open_device(opening->resolution.resolver->views, opening->access.directory,
-		attributes, relative, opening->flags);
+	return views_open_device(
+		resolver->views, opening->access.directory, attributes, relative, opening->flags);
 }
 
 /* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */
@@ -206,6 +216,43 @@ static int try_create(struct opening *opening, int *view, const char **relative)
 	return error ? error : create_file(opening, *view, *relative);
 }
 
+/*
+ * As resolve_beneath, but waits as open(2) does where that has patience: for the other end of a FIFO that the rule
+ * allows, for the holder of a lease. That the caller has given up ends it.
+ */
+static int open_waiting(struct opening *opening, int view, const char *relative, int flags)
+{
+	const struct resolver *resolver = opening->resolution.resolver;
+	struct stat status;
+	int node = resolve_beneath(resolver, view, relative, O_PATH, 0);
+
+	if (node < 0)
+		return node;
+	int error = fstat(node, &status) < 0 ? -errno : 0;
+	close(node);
+	if (error)
+		return error;
+	if (S_ISFIFO(status.st_mode) && (opening->access.types & POLICY_TYPE_FIFO))
+		flags &= ~O_NONBLOCK;
+	int file = resolve_beneath(resolver, view, relative, flags, 0);
+	if (file == -EAGAIN && S_ISREG(status.st_mode))
+		file = resolve_beneath(resolver, view, relative, flags & ~O_NONBLOCK, 0);
+	return file;
+}
+
+static int open_present(struct opening *opening, int view, const char *relative)
+{
+	const struct resolver *resolver = opening->resolution.resolver;
+	int flags = (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY;
+	bool fifo = opening->access.types & POLICY_TYPE_FIFO;
+
+	if (opening->flags & O_NONBLOCK)
+		return resolve_beneath(resolver, view, relative, flags, 0);
+	if (resolver->patience == PATIENCE_ALL)
+		return open_waiting(opening, view, relative, flags);
+	return fifo ? -EINPROGRESS : resolve_beneath(resolver, view, relative, flags, 0);
+}
+
 static int try_access(struct opening *opening, int *view, const char **relative)
 {
 	settle(opening, false);
@@ -216,8 +263,7 @@ static int try_access(struct opening *opening, int *view, const char **relative)
 	int error = resolve_check_names(&opening->resolution, *view, *relative, &opening->access);
 	if (error)
 		return error;
-	int file = resolve_beneath(
-		*view, *relative, (opening->flags & ~(O_CREAT | O_EXCL)) | ON_THE_WAY, 0);
+	int file = open_present(opening, *view, *relative);
 	if (file == -EACCES &&
 		(opening->access.types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
 		file = open_device(opening, *view, *relative);

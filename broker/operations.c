@@ -10,8 +10,45 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+struct operations *operations_new(const struct service *service)
+{
+	struct operations *operations = calloc(1, sizeof(*operations));
+
+	if (!operations)
+		return NULL;
+	operations->service = service;
+	operations->resolver = (struct resolver){
+		.policy = service->policy,
+		.views = service->views,
+		.holds = &operations->holds,
+		.denies = policy_has_denies(service->policy),
+		.patience = PATIENCE_NONE,
+	};
+	if (policy_scratch_new(service->policy, &operations->resolver.scratch)) {
+		free(operations);
+		return NULL;
+	}
+	return operations;
+}
+
+void operations_free(struct operations *operations)
+{
+	if (!operations)
+		return;
+	policy_scratch_free(operations->resolver.scratch);
+	free(operations);
+}
+
+void operations_patience(
+	struct operations *operations, enum patience patience, const _Atomic bool *cancelled)
+{
+	operations->resolver.patience = patience;
+	operations->resolver.cancelled = cancelled;
+}
 
 /* ---- the record -------------------------------------------------------------------------------
  */
@@ -19,9 +56,9 @@
 static void record_begin(
 	struct operations *operations, const struct peer *peer, const char *verdict)
 {
-	struct audit_line *line = operations->line;
+	struct audit_line *line = &operations->line;
 
-	audit_begin(line, operations->log, "request");
+	audit_begin(line, operations->service->log, "request");
 	audit_string(line, "verdict", verdict);
 	if (policy_caller_subjects(peer->caller))
 		audit_string(line, "subject", policy_caller_subject(peer->caller, 0));
@@ -53,7 +90,7 @@ static const char *reason_text(const struct policy_decision *decision)
 static void record_outcome(struct operations *operations, const struct peer *peer,
 	const struct request *request, const struct outcome *outcome, int error)
 {
-	struct audit_line *line = operations->line;
+	struct audit_line *line = &operations->line;
 	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
 	const char *reason = outcome->reason;
 	char rights[POLICY_RIGHTS_BUFFER];
@@ -84,21 +121,21 @@ void operations_malformed(
 	struct operations *operations, const struct peer *peer, const char *reason, int error)
 {
 	record_begin(operations, peer, "error");
-	audit_string(operations->line, "reason", reason);
-	audit_errno(operations->line, error);
-	audit_end(operations->line);
+	audit_string(&operations->line, "reason", reason);
+	audit_errno(&operations->line, error);
+	audit_end(&operations->line);
 }
 
 /* Records what was refused before the policy was asked. */
 static void record_refusal(struct operations *operations, const struct peer *peer,
 	const struct request *request, const char *reason, int error)
 {
-	operations->denials++;
+	operations->service->counters->denials++;
 	record_begin(operations, peer, "deny");
-	audit_bytes(operations->line, "path", request->path, request->path_length);
-	audit_string(operations->line, "reason", reason);
-	audit_errno(operations->line, error);
-	audit_end(operations->line);
+	audit_bytes(&operations->line, "path", request->path, request->path_length);
+	audit_string(&operations->line, "reason", reason);
+	audit_errno(&operations->line, error);
+	audit_end(&operations->line);
 }
 
 /* ---- the operations ---------------------------------------------------------------------------
@@ -112,7 +149,7 @@ static void record_failure(struct operations *operations, const struct peer *pee
 	const struct request *request, struct outcome *outcome, int error)
 {
 	if (outcome->verdict == VERDICT_DENY)
-		operations->denials++;
+		operations->service->counters->denials++;
 	else if (error == -EACCES && !outcome->reason)
 		outcome->reason =
 			outcome->opened[0]
@@ -120,6 +157,14 @@ static void record_failure(struct operations *operations, const struct peer *pee
 				: "the file system refuses it: a device, or not for the broker";
 	if (outcome->verdict == VERDICT_DENY || outcome->reason)
 		record_outcome(operations, peer, request, outcome, -error);
+}
+
+/* It is done again from its start, with more patience. */
+static int put_off(struct reply *reply, const struct outcome *outcome)
+{
+	reply->deferred = true;
+	reply->directory = outcome->rights ? outcome->decision.directory : 0;
+	return -EINPROGRESS;
 }
 
 /* For the operations that hand out a descriptor. */
@@ -131,6 +176,8 @@ static int run_opening(struct operations *operations, const struct peer *peer,
 	__attribute__((uninitialized)) struct outcome outcome;
 	int file = open(&operations->resolver, peer, request, &outcome);
 
+	if (file == -EINPROGRESS)
+		return put_off(reply, &outcome);
 	if (file < 0) {
 		record_failure(operations, peer, request, &outcome, file);
 		return file;
@@ -163,6 +210,8 @@ static int run_inspection(struct operations *operations, const struct peer *peer
 	outcome.rights = 0;
 	outcome.opened[0] = '\0';
 	length = inspect(&operations->resolver, peer, request, operations->data, &outcome);
+	if (length == -EINPROGRESS)
+		return put_off(reply, &outcome);
 	if (length < 0) {
 		record_failure(operations, peer, request, &outcome, (int)length);
 		return (int)length;
@@ -213,10 +262,11 @@ static int run_change(struct operations *operations, const struct peer *peer,
 	};
 	__attribute__((uninitialized)) struct outcome outcome;
 
-	(void)reply;
 	outcome.rights = 0;
 	outcome.opened[0] = '\0';
 	int error = changes[request->operation](&operations->resolver, peer, request, &outcome);
+	if (error == -EINPROGRESS)
+		return put_off(reply, &outcome);
 	if (error)
 		record_failure(operations, peer, request, &outcome, error);
 	return error;
@@ -225,9 +275,10 @@ static int run_change(struct operations *operations, const struct peer *peer,
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
+	const struct service *service = operations->service;
 	struct policy_summary summary;
 
-	if (peer->uid != 0 && peer->uid != operations->daemon_uid) {
+	if (peer->uid != 0 && peer->uid != service->daemon_uid) {
 		record_refusal(operations, peer, request,
 			"status is for root and the daemon's user", EACCES);
 		return -EACCES;
@@ -246,9 +297,10 @@ static int run_status(struct operations *operations, const struct peer *peer,
 		"connections %zu\n"
 		"requests %llu\n"
 		"denials %llu\n",
-		FDBROKER_VERSION, operations->policy_path, (int)getppid(), operations->started,
-		operations->loaded, summary.subjects, summary.rules, operations->connections,
-		(unsigned long long)operations->requests, (unsigned long long)operations->denials);
+		FDBROKER_VERSION, service->policy_path, (int)getppid(), service->started,
+		service->loaded, summary.subjects, summary.rules, service->counters->connections,
+		(unsigned long long)service->counters->requests,
+		(unsigned long long)service->counters->denials);
 	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
@@ -282,16 +334,19 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 	int error = -EOPNOTSUPP;
 
 	*reply = (struct reply){.descriptor = -1};
-	operations->requests++;
 	if (stranger) {
-		operations->denials++;
+		operations->service->counters->denials++;
 		operations_malformed(
 			operations, peer, "the sender is not who connected (see delegate)", EACCES);
 		reply->error = EACCES;
+		operations->service->counters->requests++;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].operation == request->operation)
 			error = table[i].run(operations, peer, request, reply);
+	resolve_end(&operations->resolver);
 	reply->error = (uint32_t)-error;
+	if (!reply->deferred)
+		operations->service->counters->requests++;
 }

@@ -19,7 +19,15 @@
 /* The kernel's overflow uid, unless somebody has changed it. */
 #define UNMAPPED_UID 65534
 
-enum { OPTION_WORKER = 256, OPTION_REQUIRE, OPTION_LINKS, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_WORKER = 256,
+	OPTION_MAKER,
+	OPTION_TIMEOUT,
+	OPTION_REQUIRE,
+	OPTION_LINKS,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
 	{"policy", required_argument, NULL, 'p'},
@@ -28,12 +36,14 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
 	{"user", required_argument, NULL, 'u'},
 	{"log", required_argument, NULL, 'o'},
+	{"open-timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
-	/* The supervisor's own, for the worker it executes. */
+	/* The supervisor's own, for the processes it executes. */
 	{"worker", required_argument, NULL, OPTION_WORKER},
+	{"maker", required_argument, NULL, OPTION_MAKER},
 	{NULL, 0, NULL, 0},
 };
 
@@ -49,6 +59,8 @@ static void print_help(void)
 	       "  --group NAME|GID  group of pathname sockets\n"
 	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --open-timeout S  answer what a file system does not answer in S seconds (default: %d)\n"
+	       "                    with ETIMEDOUT\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
 	       "  --allow-unprotected-hardlinks\n"
 	       "                    start although fs.protected_hardlinks is 0\n"
@@ -58,7 +70,8 @@ static void print_help(void)
 	       "Exit status: 0 ended, 1 the policy or a resource is at fault, 2 the command line.\n"
 	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
 		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
-		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT);
+		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT,
+		OPTIONS_OPEN_TIMEOUT_DEFAULT);
 }
 
 /* A whole number of `base` up to `most`. */
@@ -183,6 +196,16 @@ static int read_option(int option, const char **user, struct options *options)
 			return usage_error(optarg, "--worker takes a descriptor");
 		options->worker = (int)number;
 		return -1;
+	case OPTION_MAKER:
+		if (!read_number(optarg, 10, INT_MAX, &number))
+			return usage_error(optarg, "--maker takes a descriptor");
+		options->maker = (int)number;
+		return -1;
+	case OPTION_TIMEOUT:
+		if (!read_number(optarg, 10, 86400, &number) || number == 0)
+			return usage_error(optarg, "--open-timeout takes seconds, 1 to 86400");
+		options->open_timeout = (int)number * 1000;
+		return -1;
 	case OPTION_REQUIRE:
 		if (strcmp(optarg, "views") != 0)
 			return usage_error(optarg, "--require takes views");
@@ -210,7 +233,9 @@ int options_read(int argc, char **argv, struct options *options)
 		.policy = OPTIONS_POLICY_DEFAULT,
 		.mode = LISTEN_MODE_DEFAULT,
 		.group = LISTEN_GROUP_KEEP,
+		.open_timeout = OPTIONS_OPEN_TIMEOUT_DEFAULT * 1000,
 		.worker = -1,
+		.maker = -1,
 		.switch_user = geteuid() == 0,
 	};
 	opterr = 0;

@@ -11,6 +11,8 @@
 #define OPTIONS_POLICY_DEFAULT "/etc/fdbroker/policy"
 #define OPTIONS_USER_DEFAULT   "fdbroker"
 #define OPTIONS_ADDRESSES_MAX  16
+/* s */
+#define OPTIONS_OPEN_TIMEOUT_DEFAULT 30
 
 struct options {
 	const char *policy;
@@ -20,12 +22,14 @@ struct options {
 	mode_t mode;		/* of pathname sockets */
 	gid_t group;		/* LISTEN_GROUP_KEEP */
 	const char *log;	/* NULL: standard error */
+	int open_timeout;	/* ms that a request may take */
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
 	bool switch_user;	/* started as root: the worker becomes somebody else */
 	bool require_views;	/* never the directories themselves in their place */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */
-	int worker; /* -1; or the channel's descriptor, where this process is a worker */
+	/* -1; or the channel's descriptor, where this process is a worker, or a maker */
+	int worker, maker;
 };
 
 /*

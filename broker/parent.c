@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Opens the directory that `relative` is in. */
-static int open_directory(int view, const char *relative, const char *name)
+static int open_directory(
+	const struct resolver *resolver, int view, const char *relative, const char *name)
 {
 	char directory[POLICY_PATH_BUFFER] = ".";
 
@@ -15,7 +16,7 @@ static int open_directory(int view, const char *relative, const char *name)
 		memcpy(directory, relative, length);
 		directory[length] = '\0';
 	}
-	return resolve_beneath(view, directory, O_PATH | O_DIRECTORY, 0);
+	return resolve_beneath(resolver, view, directory, O_PATH | O_DIRECTORY, 0);
 }
 
 int parent_look(struct resolution *resolution, uint32_t rights,
@@ -34,7 +35,8 @@ int parent_look(struct resolution *resolution, uint32_t rights,
 	parent->name = slash ? slash + 1 : relative;
 	/* A link that has gone when it is looked for changes nothing about the path. */
 	for (int i = 0; i < RESOLVE_LINKS_MAX; i++) {
-		parent->directory = open_directory(view, relative, parent->name);
+		parent->directory =
+			open_directory(resolution->resolver, view, relative, parent->name);
 		if (parent->directory != -ELOOP)
 			return parent->directory < 0 ? parent->directory : 0;
 		error = resolve_follow(resolution, view, relative, false);

@@ -50,17 +50,10 @@ static gid_t *find_groups(int connection, size_t *count, int *error)
 	return NULL;
 }
 
-int peer_identify(int connection, const char *via, const struct policy *policy, int questions,
-	struct peer *peer)
+int peer_begin(int connection, const char *via, struct peer *peer)
 {
 	struct ucred credentials;
-	struct policy_identity identity;
-	struct settled settled;
 	socklen_t length = sizeof(credentials);
-	size_t exe_count;
-	const char *const *exes = policy_exes(policy, &exe_count);
-	char label[LABEL_MAX];
-	int error = 0;
 
 	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
 		return -errno;
@@ -70,13 +63,33 @@ int peer_identify(int connection, const char *via, const struct policy *policy, 
 		.pid = credentials.pid,
 		.via = via,
 	};
-	identity = (struct policy_identity){
+	return 0;
+}
+
+bool peer_takes_time(const struct policy *policy)
+{
+	size_t count;
+
+	policy_exes(policy, &count);
+	return count || policy_wants_unit(policy);
+}
+
+int peer_identify(
+	int connection, const struct policy *policy, struct questions *questions, struct peer *peer)
+{
+	struct settled settled;
+	size_t exe_count;
+	const char *const *exes = policy_exes(policy, &exe_count);
+	char label[LABEL_MAX];
+	struct policy_identity identity = {
 		.uid = peer->uid,
 		.gid = peer->gid,
-		.via = via,
+		.via = peer->via,
 		.label = find_label(connection, label, sizeof(label)),
 	};
-	if (exe_count || policy_wants_unit(policy)) {
+	int error = 0;
+
+	if (peer_takes_time(policy)) {
 		error = settle_ask(questions, connection, exes, exe_count, &settled);
 		if (error)
 			return error;

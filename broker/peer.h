@@ -8,7 +8,10 @@
 
 #include "policy.h"
 
+#include <stdbool.h>
 #include <sys/socket.h>
+
+struct questions;
 
 struct peer {
 	uid_t uid; /* effective, when it connected */
@@ -18,14 +21,17 @@ struct peer {
 	struct policy_caller *caller; /* the peer's own */
 };
 
+/* Fills in who connected to `via`, but for who he is to the policy. 0 or a negative errno. */
+int peer_begin(int connection, const char *via, struct peer *peer);
+
+/* Whether the policy tells callers apart by what they run or by their unit, so that the maker must be asked. */
+bool peer_takes_time(const struct policy *policy);
+
 /*
- * Finds out who is at the other end of `connection`, which was accepted on the address `via` (it must
- * outlive the peer), and which subjects of `policy` that is. Where the policy tells callers apart by
- * what they run or by their unit, the supervisor is asked, over `questions`, and waited for. 0, or a
- * negative errno: -ENOMEM, or what getsockopt(2) gives (SO_PEERCRED, SO_PEERGROUPS: unix(7),
- * socket(7)), or those of settle_ask.
+ * Finds out who the peer is to the policy: `caller`, to be released by peer_release. Where that takes time it waits
+ * for the maker (`questions`). 0, or a negative errno: of settle_ask, -ENOMEM.
  */
-int peer_identify(int connection, const char *via, const struct policy *policy, int questions,
+int peer_identify(int connection, const struct policy *policy, struct questions *questions,
 	struct peer *peer);
 void peer_release(struct peer *peer);
 

@@ -3,23 +3,30 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 struct account {
 	struct account *next;
 	uid_t uid;
 	uint32_t connections; /* never 0: then the account is closed */
+	bool refused;	      /* it has been full since it last gave one back */
 };
 
 #define BUCKETS 1024
 
 struct quota {
+	pthread_mutex_t mutex;
 	struct account *buckets[BUCKETS];
 };
 
 struct quota *quota_new(void)
 {
-	return calloc(1, sizeof(struct quota));
+	struct quota *quota = calloc(1, sizeof(*quota));
+
+	if (quota)
+		pthread_mutex_init(&quota->mutex, NULL);
+	return quota;
 }
 
 void quota_free(struct quota *quota)
@@ -28,6 +35,7 @@ void quota_free(struct quota *quota)
 		return;
 	for (size_t i = 0; i < BUCKETS; i++)
 		assert(!quota->buckets[i]);
+	pthread_mutex_destroy(&quota->mutex);
 	free(quota);
 }
 
@@ -42,12 +50,16 @@ static struct account **find(struct quota *quota, uid_t uid)
 	return link;
 }
 
-int quota_take(struct quota *quota, uid_t uid, uint32_t most)
+static int take(struct quota *quota, uid_t uid, uint32_t most, bool *first)
 {
 	struct account **link = find(quota, uid);
 
-	if (*link && (*link)->connections >= most)
+	*first = true;
+	if (*link && (*link)->connections >= most) {
+		*first = !(*link)->refused;
+		(*link)->refused = true;
 		return -EDQUOT;
+	}
 	if (!*link) {
 		if (most == 0)
 			return -EDQUOT;
@@ -60,8 +72,17 @@ int quota_take(struct quota *quota, uid_t uid, uint32_t most)
 	return 0;
 }
 
+int quota_take(struct quota *quota, uid_t uid, uint32_t most, bool *first)
+{
+	pthread_mutex_lock(&quota->mutex);
+	int error = take(quota, uid, most, first);
+	pthread_mutex_unlock(&quota->mutex);
+	return error;
+}
+
 void quota_give_back(struct quota *quota, uid_t uid)
 {
+	pthread_mutex_lock(&quota->mutex);
 	struct account **link = find(quota, uid);
 	struct account *account = *link;
 
@@ -69,5 +90,8 @@ void quota_give_back(struct quota *quota, uid_t uid)
 	if (--account->connections == 0) {
 		*link = account->next;
 		free(account);
+	} else {
+		account->refused = false;
 	}
+	pthread_mutex_unlock(&quota->mutex);
 }

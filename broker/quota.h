@@ -5,6 +5,7 @@
 #ifndef BROKER_QUOTA_H
 #define BROKER_QUOTA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,8 +23,11 @@ struct quota *quota_new(void);
 /* All must have been given back. */
 void quota_free(struct quota *quota);
 
-/* Counts one more connection of `uid`, if it has fewer than `most`. 0, -EDQUOT or -ENOMEM. */
-int quota_take(struct quota *quota, uid_t uid, uint32_t most);
+/*
+ * Counts one more connection of `uid`, if it has fewer than `most`. 0, -ENOMEM, or -EDQUOT, with *first telling
+ * whether it is the first time since one was given back. Any thread may call these.
+ */
+int quota_take(struct quota *quota, uid_t uid, uint32_t most, bool *first);
 void quota_give_back(struct quota *quota, uid_t uid);
 
 #endif

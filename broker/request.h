@@ -32,6 +32,9 @@ struct reply {
 	int descriptor; /* -1 where none */
 	const char *data;
 	size_t data_length;
+	/* Nothing of it was done, since it takes more patience than there was: with which directory of the policy. */
+	bool deferred;
+	uint32_t directory;
 };
 
 /*

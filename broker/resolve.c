@@ -22,6 +22,7 @@ int resolve_start(struct resolution *resolution, const struct resolver *resolver
 	resolution->resolver = resolver;
 	resolution->caller = caller;
 	resolution->outcome = outcome;
+	resolution->hold = &resolver->holds->holds[resolver->holds->used++ % RESOLVE_HOLDS];
 	resolution->links = 0;
 	resolution->last_followed = false;
 	outcome->verdict = VERDICT_ERROR;
@@ -37,6 +38,13 @@ int resolve_start(struct resolution *resolution, const struct resolver *resolver
 	if (resolution->length != length || memcmp(resolution->path, path, length) != 0)
 		memcpy(outcome->opened, resolution->path, resolution->length + 1);
 	return 0;
+}
+
+void resolve_end(const struct resolver *resolver)
+{
+	for (unsigned int i = 0; i < RESOLVE_HOLDS; i++)
+		views_let_go(&resolver->holds->holds[i]);
+	resolver->holds->used = 0;
 }
 
 bool resolve_decide(
@@ -65,12 +73,15 @@ uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decis
 	       (decision->exec ? VIEW_EXEC : 0);
 }
 
-int resolve_view(const struct resolution *resolution, uint32_t rights,
+int resolve_view(struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative)
 {
 	struct views *views = resolution->resolver->views;
 	size_t prefix = views_prefix(views, decision->directory);
-	int view = views_get(views, decision->directory, resolve_attributes(rights, decision));
+
+	views_let_go(resolution->hold);
+	int view = views_get(views, decision->directory, resolve_attributes(rights, decision),
+		resolution->resolver->patience, resolution->hold);
 
 	*relative = resolution->path + (prefix == 1 ? 1 : prefix + 1);
 	if (resolution->length <= prefix)
@@ -80,7 +91,16 @@ int resolve_view(const struct resolution *resolution, uint32_t rights,
 	return view == -ELOOP ? -EACCES : view;
 }
 
-int resolve_beneath(int view, const char *relative, int flags, mode_t mode)
+/* Whether the kernel is to be asked once more after `error`. */
+static bool again(const struct resolver *resolver, int error)
+{
+	if (resolver->cancelled && *resolver->cancelled)
+		return false;
+	return error == EAGAIN || error == EINTR;
+}
+
+int resolve_beneath(
+	const struct resolver *resolver, int view, const char *relative, int flags, mode_t mode)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
@@ -89,20 +109,30 @@ int resolve_beneath(int view, const char *relative, int flags, mode_t mode)
 	};
 	long descriptor;
 
+	/* Beneath a mount there may be another file system; what is not in memory takes the disk's time. The kernel
+	 * never creates or truncates from memory alone (openat2(2)): the disk of this machine has to do. */
+	if (resolver->patience != PATIENCE_ALL)
+		how.resolve |= RESOLVE_NO_XDEV;
+	if (resolver->patience == PATIENCE_NONE && !(flags & (O_CREAT | O_TRUNC | __O_TMPFILE)))
+		how.resolve |= RESOLVE_CACHED;
 	/* EAGAIN: a rename or a mount elsewhere came between (openat2(2)). */
 	for (int i = 0; i < RESOLVE_TRIES; i++) {
 		descriptor = syscall(SYS_openat2, view, relative, &how, sizeof(how));
-		if (descriptor >= 0 || (errno != EAGAIN && errno != EINTR))
+		if (descriptor >= 0 || !again(resolver, errno))
 			break;
 	}
-	return descriptor < 0 ? -errno : (int)descriptor;
+	if (descriptor >= 0)
+		return (int)descriptor;
+	if (resolver->patience != PATIENCE_ALL && (errno == EAGAIN || errno == EXDEV))
+		return -EINPROGRESS;
+	return -errno;
 }
 
 /*
  * Walks from the view to the directory that holds `relative`, and looks at each directory on the way: in each of
  * them a name is looked up. 0 or -EACCES.
  */
-static int check_way(int view, const char *relative)
+static int check_way(const struct resolver *resolver, int view, const char *relative)
 {
 	char component[POLICY_PATH_BUFFER];
 	int directory = view;
@@ -113,13 +143,15 @@ static int check_way(int view, const char *relative)
 		memcpy(component, relative, length);
 		component[length] = '\0';
 		relative += length + 1;
-		int next = resolve_beneath(directory, component, O_PATH | O_DIRECTORY, 0);
+		int next = resolve_beneath(resolver, directory, component, O_PATH | O_DIRECTORY, 0);
 		if (directory != view)
 			close(directory);
 		directory = next;
 		/* There is nothing, or a link: the opening will say so. */
 		if (next == -ENOENT || next == -ENOTDIR || next == -ELOOP)
 			return 0;
+		if (next == -EINPROGRESS)
+			return next;
 		folds = next < 0 || names_fold(next);
 	}
 	if (directory >= 0 && directory != view)
@@ -137,9 +169,10 @@ int resolve_check_names(const struct resolution *resolution, int view, const cha
 	if (!resolver->denies || !policy_denies_beneath(resolver->policy, resolution->caller,
 					 resolver->scratch, "/", 1))
 		return 0;
-	int error = views_fold(resolver->views, decision->directory) ? -EACCES
-								     : check_way(view, relative);
-	if (error) {
+	int error = views_fold(resolver->views, decision->directory)
+			    ? -EACCES
+			    : check_way(resolver, view, relative);
+	if (error && error != -EINPROGRESS) {
 		resolution->outcome->verdict = VERDICT_DENY;
 		resolution->outcome->reason =
 			"the file system may know the file by other names, and a rule denies some";
@@ -233,7 +266,7 @@ static int read_link(int file, char text[POLICY_PATH_BUFFER])
  * Walks down from `directory`, a view, to the first link on the way of `name`. The link's descriptor, with
  * *name and *length the component, or a negative errno; -EAGAIN where there is none any more.
  */
-static int find_link(int view, const char **name, size_t *length)
+static int find_link(const struct resolver *resolver, int view, const char **name, size_t *length)
 {
 	char component[POLICY_PATH_BUFFER];
 	struct stat status;
@@ -243,7 +276,7 @@ static int find_link(int view, const char **name, size_t *length)
 		*length = strcspn(*name, "/");
 		memcpy(component, *name, *length);
 		component[*length] = '\0';
-		int next = resolve_beneath(directory, component, O_PATH | O_NOFOLLOW, 0);
+		int next = resolve_beneath(resolver, directory, component, O_PATH | O_NOFOLLOW, 0);
 		if (directory != view)
 			close(directory);
 		if (next < 0)
@@ -268,9 +301,11 @@ int resolve_follow(struct resolution *resolution, int view, const char *relative
 	/* Every round counts, so that a path that changes all the time comes to an end too. */
 	if (++resolution->links > RESOLVE_LINKS_MAX)
 		return -EACCES;
-	link = find_link(view, &relative, &length);
+	link = find_link(resolution->resolver, view, &relative, &length);
 	if (link == -EAGAIN)
 		return 0;
+	if (link == -EINPROGRESS)
+		return link;
 	if (link < 0)
 		return -EACCES;
 	if (!relative[length] && !last) {
@@ -291,7 +326,8 @@ int resolve_error(const struct resolution *resolution, int error)
 	if (!resolution->links || error >= 0)
 		return error;
 	/* The limits of the machine, and a race lost, are no news about the file. */
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
+			       error == -EINPROGRESS || error == -ETIMEDOUT
 		       ? error
 		       : -EACCES;
 }
@@ -310,7 +346,7 @@ int resolve_open(
 		view = resolve_view(resolution, rights, decision, &relative);
 		file = view < 0 ? view : resolve_check_names(resolution, view, relative, decision);
 		if (!file)
-			file = resolve_beneath(view, relative, flags, 0);
+			file = resolve_beneath(resolution->resolver, view, relative, flags, 0);
 		if (file != -ELOOP)
 			return resolve_error(resolution, file);
 		int error = resolve_follow(resolution, view, relative, !(flags & O_NOFOLLOW));

@@ -19,12 +19,25 @@
 #include "policy.h"
 #include "views.h"
 
-/* What to resolve with. All of it is the worker's. */
+/* Resolutions that one request may take: a rename has two. */
+#define RESOLVE_HOLDS 4
+
+/* The views that are held for the request under way. */
+struct resolve_holds {
+	unsigned int used;
+	struct views_hold holds[RESOLVE_HOLDS];
+};
+
+/* What a thread resolves with. */
 struct resolver {
 	const struct policy *policy;
 	struct policy_scratch *scratch;
 	struct views *views;
-	bool denies; /* there are any in the policy */
+	struct resolve_holds *holds;
+	bool denies;		/* there are any in the policy */
+	enum patience patience; /* the thread's: what takes more is -EINPROGRESS */
+	const _Atomic bool
+		*cancelled; /* nobody waits for the request any more; NULL where that cannot be */
 };
 
 enum verdict { VERDICT_ALLOW, VERDICT_DENY, VERDICT_ERROR };
@@ -44,6 +57,7 @@ struct resolution {
 	const struct resolver *resolver;
 	const struct policy_caller *caller;
 	struct outcome *outcome;
+	struct views_hold *hold;       /* of the view that was resolved last */
 	char path[POLICY_PATH_BUFFER]; /* canonical, NUL-terminated */
 	size_t length;
 	unsigned int links; /* followed so far */
@@ -63,6 +77,9 @@ int resolve_start(struct resolution *resolution, const struct resolver *resolver
 	const struct policy_caller *caller, const char *path, size_t length,
 	struct outcome *outcome);
 
+/* When a request is done: lets go of what its resolutions held. */
+void resolve_end(const struct resolver *resolver);
+
 /* Asks the policy, and nobody else. */
 bool resolve_decide(
 	const struct resolution *resolution, uint32_t rights, struct policy_decision *decision);
@@ -76,9 +93,10 @@ uint32_t resolve_attributes(uint32_t rights, const struct policy_decision *decis
 
 /*
  * The view in which `decision`, which allows `rights`, lets the path be opened; *relative becomes its name
- * in there, a part of resolution->path. A negative errno where there is no such view.
+ * in there, a part of resolution->path. A negative errno where there is no such view. It is good until the
+ * next call for the same resolution, or resolve_end.
  */
-int resolve_view(const struct resolution *resolution, uint32_t rights,
+int resolve_view(struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative);
 
 /*
@@ -91,9 +109,11 @@ int resolve_check_names(const struct resolution *resolution, int view, const cha
 
 /*
  * openat2(2) beneath `view`, close-on-exec, through no symbolic link. A descriptor or a negative errno:
- * -ELOOP where a link is in the way, also as the last component unless `flags` have O_PATH | O_NOFOLLOW.
+ * -ELOOP where a link is in the way, also as the last component unless `flags` have O_PATH | O_NOFOLLOW;
+ * -EINPROGRESS where it takes more than the thread's patience.
  */
-int resolve_beneath(int view, const char *relative, int flags, mode_t mode);
+int resolve_beneath(
+	const struct resolver *resolver, int view, const char *relative, int flags, mode_t mode);
 
 /*
  * After -ELOOP: finds the first link beneath `view` on the way of `relative` and puts the path that it

@@ -2,6 +2,7 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,16 +13,9 @@
 #define SO_PEERPIDFD 77
 #endif
 
-/* ---- the supervisor's end --------------------------------------------------------------------- */
+/* ---- the maker's end -------------------------------------------------------------------------- */
 
-void settle_forget(struct settle_exes *exes)
-{
-	for (uint32_t i = 0; i < exes->count; i++)
-		free(exes->paths[i]);
-	exes->count = 0;
-}
-
-static int remember(struct settle_exes *exes, const struct channel_message *message)
+int settle_remember(struct settle_exes *exes, const struct channel_message *message)
 {
 	if (message->index != exes->count || exes->count == SETTLE_EXES_MAX)
 		return -EPROTO;
@@ -33,52 +27,42 @@ static int remember(struct settle_exes *exes, const struct channel_message *mess
 }
 
 /* The paths are looked up anew each time: an upgrade puts another file in the place of one. */
-static int name_exes(int channel, const struct settle_exes *exes, const struct process *process)
+static int write_exes(
+	const struct settle_exes *exes, const struct process *process, char *text, size_t size)
 {
-	struct channel_message message = {.type = CHANNEL_IDENTIFY, .descriptor = -1};
 	struct stat status;
+	size_t used = 0;
 
+	text[0] = '\0';
 	for (uint32_t i = 0; i < exes->count; i++) {
 		if (!process->has_exe || stat(exes->paths[i], &status) < 0 ||
 			status.st_dev != process->device || status.st_ino != process->inode)
 			continue;
-		message.index = i;
-		int error = channel_send(channel, &message);
-		if (error)
-			return error;
+		used += (size_t)snprintf(text + used, size - used, "%s%u", used ? " " : "", i);
+		if (used >= size)
+			return -E2BIG;
 	}
-	return 0;
+	return (int)used;
 }
 
-static int identify(int channel, const struct settle_exes *exes, int pidfd)
+int settle_answer(const struct settle_exes *exes, struct channel_message *message)
 {
-	struct channel_message message = {
-		.type = CHANNEL_IDENTIFY,
-		.index = SETTLE_LAST,
-		.descriptor = -1,
-	};
 	struct process process;
-	int error = process_read(pidfd, &process);
+	int error = process_read(message->descriptor, &process);
 
-	if (error) {
-		message.error = -error;
-	} else {
-		error = name_exes(channel, exes, &process);
-		if (error)
-			return error;
-		strcpy(message.text, process.unit);
+	close(message->descriptor);
+	message->descriptor = -1;
+	message->text[0] = '\0';
+	if (!error) {
+		int used = write_exes(exes, &process, message->text,
+			sizeof(message->text) - sizeof(process.unit) - 1);
+		if (used < 0)
+			error = used;
+		else
+			sprintf(message->text + used, "\n%s", process.unit);
 	}
-	return channel_send(channel, &message);
-}
-
-int settle_answer(
-	int channel, bool loading, struct settle_exes *exes, const struct channel_message *message)
-{
-	if (message->type == CHANNEL_EXE && loading && message->descriptor < 0)
-		return remember(exes, message);
-	if (message->type == CHANNEL_IDENTIFY && message->descriptor >= 0)
-		return identify(channel, exes, message->descriptor);
-	return -EPROTO;
+	message->error = -error;
+	return 0;
 }
 
 /* ---- the worker's end ------------------------------------------------------------------------- */
@@ -100,7 +84,7 @@ int settle_possible(void)
 	return error;
 }
 
-int settle_name_exes(int channel, const char *const *exes, size_t count)
+int settle_name_exes(struct questions *questions, const char *const *exes, size_t count)
 {
 	struct channel_message message = {.type = CHANNEL_EXE, .descriptor = -1};
 
@@ -111,46 +95,50 @@ int settle_name_exes(int channel, const char *const *exes, size_t count)
 			return -ENAMETOOLONG;
 		message.index = (uint32_t)i;
 		strcpy(message.text, exes[i]);
-		int error = channel_send(channel, &message);
+		int error = questions_tell(questions, &message);
 		if (error)
 			return error;
 	}
 	return 0;
 }
 
-/* The answers, up to the last one. */
-static int hear_answers(int channel, const char *const *exes, size_t count, struct settled *settled)
+/* 0 or -EPROTO. */
+static int read_answer(
+	const char *text, const char *const *exes, size_t count, struct settled *settled)
 {
-	struct channel_message message = {.descriptor = -1};
-
-	for (;;) {
-		int got = channel_receive(channel, &message);
-		if (got <= 0)
-			return got ? got : -ECONNRESET;
-		if (message.type != CHANNEL_IDENTIFY || message.descriptor >= 0)
+	while (*text && *text != '\n') {
+		char *end;
+		unsigned long index = strtoul(text, &end, 10);
+		if (end == text || index >= count || settled->exe_count == SETTLE_EXES_MAX)
 			return -EPROTO;
-		if (message.index == SETTLE_LAST)
-			break;
-		if (message.index >= count || settled->exe_count == SETTLE_EXES_MAX)
-			return -EPROTO;
-		settled->exes[settled->exe_count++] = exes[message.index];
+		settled->exes[settled->exe_count++] = exes[index];
+		text = end + (*end == ' ');
 	}
-	if (strlen(message.text) < sizeof(settled->unit))
-		strcpy(settled->unit, message.text);
+	if (*text == '\n' && strlen(text + 1) < sizeof(settled->unit))
+		strcpy(settled->unit, text + 1);
 	return 0;
 }
 
-int settle_ask(
-	int channel, int socket, const char *const *exes, size_t count, struct settled *settled)
+int settle_ask(struct questions *questions, int socket, const char *const *exes, size_t count,
+	struct settled *settled)
 {
 	struct channel_message message = {.type = CHANNEL_IDENTIFY};
-	socklen_t length = sizeof(message.descriptor);
+	int pidfd = -1;
+	socklen_t length = sizeof(pidfd);
 
 	settled->exe_count = 0;
 	settled->unit[0] = '\0';
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &message.descriptor, &length) < 0)
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0)
 		return errno == ESRCH || errno == ENODATA || errno == EINVAL ? 0 : -errno;
-	int error = channel_send(channel, &message);
-	close(message.descriptor);
-	return error ? error : hear_answers(channel, exes, count, settled);
+	message.descriptor = pidfd;
+	int error = questions_ask(questions, &message, QUESTIONS_TIME);
+	close(pidfd);
+	if (error)
+		return error;
+	if (message.type != CHANNEL_IDENTIFY || message.descriptor >= 0)
+		return -EPROTO;
+	if (message.error == ETIMEDOUT)
+		return -ETIMEDOUT;
+	/* A process that nothing can be found out about has neither. */
+	return message.error ? 0 : read_answer(message.text, exes, count, settled);
 }

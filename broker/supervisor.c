@@ -5,9 +5,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "fdbroker-protocol.h"
-#include "maker.h"
 #include "report.h"
-#include "settle.h"
 #include "sockets.h"
 
 #include <errno.h>
@@ -42,14 +40,11 @@ struct supervisor {
 	struct sockets sockets;
 	char started[CLOCK_STAMP];
 
-	pid_t worker;	     /* 0 where there is none */
-	int channel;	     /* to it; -1 where there is none */
-	struct maker *maker; /* of its views */
-	int questions;	     /* likewise: what it asks about clients (settle.h) */
-	struct settle_exes exes;
-	bool ready;  /* it is confined and serves */
-	bool untold; /* it is yet to hear that all its views are stale */
-	bool served; /* some worker was ready once */
+	pid_t worker; /* 0 where there is none */
+	pid_t maker;  /* the one that it asks (maker.h); likewise */
+	int channel;  /* to the worker; -1 where there is none */
+	bool ready;   /* it is confined and serves */
+	bool served;  /* some worker was ready once */
 	int backoff;
 	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
 		      */
@@ -73,18 +68,18 @@ static void record(struct supervisor *supervisor, const char *event)
 /* ---- the worker -------------------------------------------------------------------------------
  */
 
-/* In the child. Signals stay blocked: a worker is told what to do by its channel. */
-static void execute_worker(struct supervisor *supervisor, int channel)
+/* In the child. Signals stay blocked: it is told what to do by its channel. */
+static _Noreturn void execute(struct supervisor *supervisor, const char *option, int channel)
 {
-	char descriptor[16], worker_option[] = "--worker";
+	char descriptor[16], *role = strdup(option);
 	char **argv = calloc((size_t)supervisor->argc + 3, sizeof(*argv));
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (!argv || fcntl(channel, F_SETFD, 0) < 0)
+	if (!argv || !role || fcntl(channel, F_SETFD, 0) < 0)
 		_exit(1);
 	snprintf(descriptor, sizeof(descriptor), "%d", channel);
 	argv[0] = supervisor->argv[0];
-	argv[1] = worker_option;
+	argv[1] = role;
 	argv[2] = descriptor;
 	for (int i = 1; i < supervisor->argc; i++)
 		argv[i + 2] = supervisor->argv[i];
@@ -93,71 +88,85 @@ static void execute_worker(struct supervisor *supervisor, int channel)
 	_exit(1);
 }
 
-static void close_channels(struct supervisor *supervisor)
+/* Starts this program in that part, with the descriptor. Its pid or a negative errno. */
+static pid_t start(struct supervisor *supervisor, const char *option, int channel)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		execute(supervisor, option, channel);
+	return pid < 0 ? -errno : pid;
+}
+
+static void close_channel(struct supervisor *supervisor)
 {
 	if (supervisor->channel >= 0)
 		close(supervisor->channel);
-	if (supervisor->questions >= 0)
-		close(supervisor->questions);
-	supervisor->channel = supervisor->questions = -1;
-	maker_free(supervisor->maker);
-	supervisor->maker = NULL;
+	supervisor->channel = -1;
 }
 
-/* Makes both sockets and gives the worker's end of the second away over the first. The worker's end of the
- * first, or a negative errno. */
-static int open_channels(struct supervisor *supervisor)
+/* Starts the maker. The worker's end of the socket to it, or a negative errno. */
+static int start_maker(struct supervisor *supervisor)
 {
-	struct channel_message message = {.type = CHANNEL_START};
-	int channel[2], questions[2];
-	int error = channel_pair(channel);
+	int questions[2];
+	int error = channel_pair_waiting(questions);
 
 	if (error)
 		return error;
-	error = channel_pair(questions);
-	if (error) {
-		close(channel[0]);
-		close(channel[1]);
-		return error;
+	pid_t pid = start(supervisor, "--maker", questions[0]);
+	close(questions[0]);
+	if (pid < 0) {
+		close(questions[1]);
+		return pid;
 	}
-	supervisor->channel = channel[0];
-	supervisor->questions = questions[0];
-	message.descriptor = questions[1];
+	supervisor->maker = pid;
+	return questions[1];
+}
+
+/* Starts the worker at the end of `channel`, and gives it the one of `questions`. 0 or a negative errno. */
+static int start_at(struct supervisor *supervisor, int channel, int questions)
+{
+	struct channel_message message = {.type = CHANNEL_START, .descriptor = questions};
+
 	strcpy(message.text, supervisor->started);
-	error = channel_send(supervisor->channel, &message);
-	close(questions[1]);
-	supervisor->maker = maker_new(!supervisor->options->require_views, &message.descriptor);
-	message.type = CHANNEL_WATCH;
-	if (!supervisor->maker)
-		error = -errno;
-	else if (!error)
-		error = channel_send(supervisor->channel, &message);
-	if (error) {
-		close_channels(supervisor);
-		close(channel[1]);
-	}
-	return error ? error : channel[1];
+	int error = channel_send(supervisor->channel, &message);
+	if (error)
+		return error;
+	pid_t pid = start(supervisor, "--worker", channel);
+	if (pid < 0)
+		return pid;
+	supervisor->worker = pid;
+	return 0;
+}
+
+/* They may hang in the kernel, and survive this for as long as it pleases: nobody waits for them. */
+static void kill_both(struct supervisor *supervisor)
+{
+	if (supervisor->worker)
+		kill(supervisor->worker, SIGKILL);
+	if (supervisor->maker)
+		kill(supervisor->maker, SIGKILL);
+	supervisor->maker = 0;
+	close_channel(supervisor);
 }
 
 static int start_worker(struct supervisor *supervisor)
 {
-	int channel = open_channels(supervisor), error = 0;
+	int channel[2];
+	int error = channel_pair(channel);
 
 	supervisor->due = 0;
 	supervisor->ready = false;
-	supervisor->untold = false;
-	if (channel < 0)
-		return channel;
-	settle_forget(&supervisor->exes);
-	supervisor->worker = fork();
-	if (supervisor->worker == 0)
-		execute_worker(supervisor, channel);
-	if (supervisor->worker < 0) {
-		error = -errno;
-		supervisor->worker = 0;
-		close_channels(supervisor);
-	}
-	close(channel);
+	if (error)
+		return error;
+	supervisor->channel = channel[0];
+	int questions = start_maker(supervisor);
+	error = questions < 0 ? questions : start_at(supervisor, channel[1], questions);
+	if (questions >= 0)
+		close(questions);
+	close(channel[1]);
+	if (error)
+		kill_both(supervisor);
 	return error;
 }
 
@@ -171,15 +180,8 @@ static void schedule_worker(struct supervisor *supervisor)
 
 static void forget_worker(struct supervisor *supervisor)
 {
-	close_channels(supervisor);
+	kill_both(supervisor);
 	supervisor->worker = 0;
-}
-
-/* It is gone, or it says what a worker does not say. */
-static void give_up_worker(struct supervisor *supervisor)
-{
-	kill(supervisor->worker, SIGKILL);
-	close_channels(supervisor);
 }
 
 static void begin_stop(struct supervisor *supervisor, int status)
@@ -235,9 +237,15 @@ static void reap(struct supervisor *supervisor)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == supervisor->worker)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == supervisor->worker) {
 			worker_ended(supervisor, status);
+		} else if (pid == supervisor->maker) {
+			/* The worker has broken its rules, or the maker its own: neither goes on without the other. */
+			supervisor->maker = 0;
+			kill_both(supervisor);
+		}
+	}
 }
 
 static void record_ready(struct supervisor *supervisor, const char *summary)
@@ -274,7 +282,7 @@ static void worker_ready(struct supervisor *supervisor, const char *summary)
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
 	if (sockets_give(&supervisor->sockets, supervisor->channel)) {
-		give_up_worker(supervisor);
+		kill_both(supervisor);
 		return;
 	}
 	record_ready(supervisor, summary);
@@ -282,17 +290,6 @@ static void worker_ready(struct supervisor *supervisor, const char *summary)
 
 /* ---- what happens -----------------------------------------------------------------------------
  */
-
-/* Sends the answer that the maker has put into `message`. */
-static void answer(struct supervisor *supervisor, int channel, struct channel_message *message)
-{
-	int error = channel_send(channel, message);
-
-	if (message->descriptor >= 0)
-		close(message->descriptor);
-	if (error)
-		give_up_worker(supervisor);
-}
 
 static void hear_worker(struct supervisor *supervisor)
 {
@@ -307,68 +304,7 @@ static void hear_worker(struct supervisor *supervisor)
 	}
 	if (message.descriptor >= 0)
 		close(message.descriptor);
-	give_up_worker(supervisor);
-}
-
-/* Hears one question and answers it. False where there was none. */
-static bool hear_question(struct supervisor *supervisor)
-{
-	struct channel_message message = {.descriptor = -1};
-	int channel = supervisor->questions;
-	int error = channel < 0 ? -EAGAIN : channel_receive(channel, &message);
-
-	if (error == -EAGAIN)
-		return false;
-	if (error == 1 && message.type != CHANNEL_EXE && message.type != CHANNEL_IDENTIFY) {
-		error = maker_answer(supervisor->maker, !supervisor->ready, &message);
-		if (!error) {
-			answer(supervisor, channel, &message);
-			return true;
-		}
-	} else if (error == 1) {
-		error = settle_answer(channel, !supervisor->ready, &supervisor->exes, &message);
-	} else {
-		error = -ECONNRESET;
-	}
-	if (message.descriptor >= 0)
-		close(message.descriptor);
-	if (error)
-		give_up_worker(supervisor);
-	return !error;
-}
-
-static void hear_questions(struct supervisor *supervisor)
-{
-	/* All that the worker said before READY, but never for ever. */
-	for (int i = 0; i < 2 * SETTLE_EXES_MAX; i++)
-		if (!hear_question(supervisor))
-			return;
-}
-
-/* Some of the worker's views are to be made anew (maker_mounts). One that loads hears of it when it serves. */
-static void tell_stale(struct supervisor *supervisor, uint32_t index)
-{
-	struct channel_message message = {
-		.type = CHANNEL_STALE,
-		.index = index,
-		.descriptor = -1,
-	};
-	int error = -EAGAIN;
-
-	if (supervisor->channel >= 0 && (index == CHANNEL_ALL || !supervisor->untold))
-		error = channel_send(supervisor->channel, &message);
-	/* It has no room for so many: all of them, as soon as it has. */
-	if (!error && index == CHANNEL_ALL)
-		supervisor->untold = false;
-	else if (error == -EAGAIN)
-		supervisor->untold = true;
-	else if (error)
-		give_up_worker(supervisor);
-}
-
-static void view_stale(void *context, uint32_t index)
-{
-	tell_stale(context, index);
+	kill_both(supervisor);
 }
 
 static void hear_signal(struct supervisor *supervisor)
@@ -410,24 +346,13 @@ static void run(struct supervisor *supervisor)
 {
 	while (!supervisor->stopping || supervisor->worker) {
 		int wait = keep_time(supervisor);
-		int mounts = supervisor->maker ? maker_mounts_descriptor(supervisor->maker) : -1;
 		struct pollfd sources[] = {
 			{.fd = supervisor->signals, .events = POLLIN},
-			{.fd = supervisor->channel,
-				.events = POLLIN | (supervisor->untold ? POLLOUT : 0)},
-			{.fd = supervisor->questions, .events = POLLIN},
-			{.fd = mounts, .events = POLLPRI},
+			{.fd = supervisor->channel, .events = POLLIN},
 		};
-		if (poll(sources, 4, wait) < 0)
+		if (poll(sources, 2, wait) < 0)
 			continue;
-		if (sources[3].revents && supervisor->maker)
-			maker_mounts(supervisor->maker, view_stale, supervisor);
-		/* First what must be known before READY, which comes on the other socket. */
-		if (sources[2].revents && supervisor->questions >= 0)
-			hear_questions(supervisor);
-		if ((sources[1].revents & POLLOUT) && supervisor->untold)
-			tell_stale(supervisor, CHANNEL_ALL);
-		if ((sources[1].revents & ~POLLOUT) && supervisor->channel >= 0)
+		if (sources[1].revents && supervisor->channel >= 0)
 			hear_worker(supervisor);
 		if (sources[0].revents)
 			hear_signal(supervisor);
@@ -491,7 +416,7 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		supervisor->argc = argc;
 		supervisor->argv = argv;
 		supervisor->log = log;
-		supervisor->channel = supervisor->questions = -1;
+		supervisor->channel = -1;
 		supervisor->backoff = BACKOFF_FIRST;
 		error = prepare(supervisor);
 	}
@@ -510,7 +435,6 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 		sockets_close(&supervisor->sockets);
 		record(supervisor, "stop");
 		close(supervisor->signals);
-		settle_forget(&supervisor->exes);
 		status = supervisor->status;
 	}
 	free(supervisor);

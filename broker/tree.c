@@ -25,8 +25,8 @@ int tree_open(const struct resolver *resolver, const struct peer *peer,
 	resolve_settle(&resolution, right, &decision);
 	if (decision.reason != POLICY_ALLOWED)
 		return -EACCES;
-	int tree = views_open_tree(
-		resolver->views, decision.directory, writable, peer->uid, peer->gid);
+	int tree = views_open_tree(resolver->views, decision.directory, writable, peer->uid,
+		peer->gid, resolver->patience);
 	if (tree < 0)
 		outcome->verdict = VERDICT_ERROR;
 	/* A link somewhere on its way: to the caller that is as if nothing were there. */

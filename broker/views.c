@@ -2,11 +2,13 @@
 #include "views.h"
 
 #include "anchors.h"
-#include "channel.h"
+#include "clock.h"
+#include "questions.h"
 #include "watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -23,14 +25,23 @@ struct link {
 	unsigned int depth;
 };
 
+/* What a view shows at a time. It stays open for as long as somebody opens beneath it. */
+struct shown {
+	_Atomic unsigned int holders; /* the view itself is one */
+	int descriptor;
+};
+
 struct view {
 	char *path;	  /* of the directory */
 	const char *file; /* where the policy names it */
 	unsigned int line;
 	uint32_t attributes;
 	struct idmap map;
-	int descriptor; /* or the negative errno with which making it failed */
-	bool stale, folds;
+	struct shown *shown; /* NULL where there is none: */
+	int error;	     /* the negative errno with which making it failed */
+	bool stale, folds, prompt;
+	bool asked;   /* a thread has it made; others wait for that */
+	int64_t hung; /* ms: until then it is not asked for again, since it hung; 0: it did not */
 	struct link *links;
 	int link_count;
 };
@@ -43,11 +54,21 @@ struct view {
 
 #define BUCKETS 1024
 
+/* ms without another try, after a view could not be made in time. */
+#define HUNG_TIME 5000
+
 struct views {
 	const struct policy_directory *directories;
 	size_t directory_count;
-	int questions, inotify;
-	bool plain;
+	struct questions *questions;
+	int inotify;
+	_Atomic bool plain;
+	pthread_mutex_t reading; /* of whoever reads the reports */
+	_Atomic bool
+		changing; /* reports have been read, and what they say is not yet in the table */
+	pthread_mutex_t mutex; /* of the views and links below */
+	pthread_cond_t made;
+	unsigned int reports;		/* counts what has been read of them */
 	uint32_t (*kinds)[VIEW_KINDS];	/* of each directory: a number of `list`, or NONE */
 	struct anchor *anchors;		/* of each directory: what there is a view of */
 	uint32_t (*shared)[VIEW_KINDS]; /* of each that is the first with its anchor: the same */
@@ -72,7 +93,7 @@ static bool wanted(const struct policy_directory *directory, uint32_t attributes
 static uint32_t add(struct views *views, const struct view *view)
 {
 	views->list[views->count] = *view;
-	views->list[views->count].descriptor = -ENOENT;
+	views->list[views->count].error = -ENOENT;
 	views->list[views->count].stale = true;
 	return views->count++;
 }
@@ -157,7 +178,7 @@ static int add_trees(struct views *views, const struct policy_tree *trees)
 	return 0;
 }
 
-struct views *views_new(const struct policy *policy, int questions, int inotify)
+struct views *views_new(const struct policy *policy, struct questions *questions, int inotify)
 {
 	struct views *views = calloc(1, sizeof(*views));
 	const struct policy_tree *trees;
@@ -166,6 +187,9 @@ struct views *views_new(const struct policy *policy, int questions, int inotify)
 		return NULL;
 	views->questions = questions;
 	views->inotify = inotify;
+	pthread_mutex_init(&views->reading, NULL);
+	pthread_mutex_init(&views->mutex, NULL);
+	pthread_cond_init(&views->made, NULL);
 	views->directories = policy_directories(policy, &views->directory_count);
 	trees = policy_trees(policy, &views->tree_count);
 	views->anchors = calloc(views->directory_count + 1, sizeof(*views->anchors));
@@ -222,7 +246,7 @@ static void unlink_all(struct views *views, struct view *view)
 	view->link_count = 0;
 }
 
-/* Takes over the watches that the supervisor names, as text. 0, -ENOMEM or -EPROTO. */
+/* Takes over the watches that the maker names, as text. 0, -ENOMEM or -EPROTO. */
 static int link_all(struct views *views, struct view *view, const char *text)
 {
 	struct link *links;
@@ -263,76 +287,103 @@ static bool is_component(const char *path, unsigned int depth, const char *name)
 
 /* ---- making ----------------------------------------------------------------------------------- */
 
+static void let_go(struct shown *shown)
+{
+	if (shown && --shown->holders == 0) {
+		close(shown->descriptor);
+		free(shown);
+	}
+}
+
+/* With the lock. */
 static void close_view(struct view *view)
 {
-	if (view->descriptor >= 0)
-		close(view->descriptor);
-	view->descriptor = -ENOENT;
+	let_go(view->shown);
+	view->shown = NULL;
+	view->error = -ENOENT;
 	view->stale = true;
 }
 
-/* Asks the supervisor and waits for the answer, which is a VIEW. 0 or a negative errno: it is gone. */
-static int ask(struct views *views, struct channel_message *message)
+/* Asks the maker for a view, for a caller of those ids. 0, or a negative errno. */
+static int ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
+	struct channel_message *message)
 {
-	int got = channel_send(views->questions, message);
-
+	message->type = type;
+	message->index = (uint32_t)(view - views->list);
+	message->attributes = view->attributes;
+	message->map = view->map;
+	message->uid = uid;
+	message->gid = gid;
 	message->descriptor = -1;
-	if (!got)
-		got = channel_receive(views->questions, message);
-	if (got <= 0)
-		return got ? got : -ECONNRESET;
-	return message->type == CHANNEL_VIEW ? 0 : -EPROTO;
-}
-
-/* What to ask for a view with, for a caller of those ids where it is mapped to one. */
-static struct channel_message question(
-	const struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid)
-{
-	struct channel_message message = {
-		.type = type,
-		.index = (uint32_t)(view - views->list),
-		.attributes = view->attributes,
-		.map = view->map,
-		.descriptor = -1,
-	};
-
-	if (type == CHANNEL_VIEW) {
-		memcpy(message.text, view->path, strlen(view->path) + 1);
-	} else if (view->map.uid == UINT32_MAX) {
-		message.map.uid = uid;
-		message.map.gid = gid;
-	}
-	return message;
+	message->text[0] = '\0';
+	if (type == CHANNEL_VIEW)
+		memcpy(message->text, view->path, strlen(view->path) + 1);
+	int error = questions_ask(views->questions, message, QUESTIONS_TIME);
+	if (!error && message->type != CHANNEL_VIEW)
+		error = -EPROTO;
+	if (error && message->descriptor >= 0)
+		close(message->descriptor);
+	return error;
 }
 
 /* Whether the answer holds until a watch says otherwise. */
-static bool is_lasting(int descriptor)
+static bool is_lasting(int error)
 {
-	return descriptor >= 0 || descriptor == -ENOENT || descriptor == -ENOTDIR ||
-	       descriptor == -ELOOP || descriptor == -EINVAL;
+	return error == 0 || error == -ENOENT || error == -ENOTDIR || error == -ELOOP ||
+	       error == -EINVAL;
 }
 
-/* Has a view made, named to the supervisor for the first time or again. 0 or a negative errno: it is gone. */
+/*
+ * Puts the answer into the table, with the lock. `reports` is what was counted when it was asked for: one that has
+ * been read since may have concerned a watch that was not known here yet. Then the view is good for who asked, and
+ * for nobody later.
+ */
+static void take_answer(struct views *views, struct view *view,
+	const struct channel_message *message, unsigned int reports)
+{
+	struct shown *shown = NULL;
+	int error = -message->error;
+
+	if (message->attributes & VIEW_PLAIN)
+		views->plain = true;
+	view->folds = message->attributes & VIEW_FOLDS;
+	view->prompt = message->attributes & VIEW_PROMPT;
+	unlink_all(views, view);
+	if (link_all(views, view, message->text))
+		error = -ENOMEM;
+	if (message->descriptor >= 0 && !error) {
+		shown = malloc(sizeof(*shown));
+		error = shown ? 0 : -ENOMEM;
+	}
+	if (!shown && message->descriptor >= 0)
+		close(message->descriptor);
+	if (shown)
+		*shown = (struct shown){.holders = 1, .descriptor = message->descriptor};
+	let_go(view->shown);
+	view->shown = shown;
+	view->error = error ? error : shown ? 0 : -EPROTO;
+	/* What is short now need not be the next time; what is not there is heard of when it comes. */
+	view->stale = views->reports != reports || !is_lasting(view->error);
+}
+
+/*
+ * Has a view made, named to the maker for the first time or again, with the lock, which is given up meanwhile. 0, or
+ * a negative errno: the maker does not answer, or is gone.
+ */
 static int make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid)
 {
-	struct channel_message message = question(views, view, type, uid, gid);
-	int error;
+	struct channel_message message;
 
-	close_view(view);
-	error = ask(views, &message);
-	if (error)
-		return error;
-	if (message.attributes & VIEW_PLAIN)
-		views->plain = true;
-	view->folds = message.attributes & VIEW_FOLDS;
-	unlink_all(views, view);
-	error = link_all(views, view, message.text);
-	if (error && message.descriptor >= 0)
-		close(message.descriptor);
-	view->descriptor = error ? error : message.error ? -message.error : message.descriptor;
-	/* What is short now need not be the next time; what is not there is heard of when it comes. */
-	view->stale = !is_lasting(view->descriptor);
-	return 0;
+	view->asked = true;
+	unsigned int reports = views->reports;
+	pthread_mutex_unlock(&views->mutex);
+	int error = ask(views, view, type, uid, gid, &message);
+	pthread_mutex_lock(&views->mutex);
+	if (!error)
+		take_answer(views, view, &message, reports);
+	view->asked = false;
+	pthread_cond_broadcast(&views->made);
+	return error;
 }
 
 /* Whether it is another one for each caller, so that none is kept. */
@@ -346,20 +397,22 @@ int views_load(struct views *views,
 		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context)
 {
+	pthread_mutex_lock(&views->mutex);
 	for (uint32_t i = 0; i < views->count; i++) {
 		struct view *view = &views->list[i];
 		/* A caller's is made for one that there is on no machine, to see that it can be. */
-		int error = make(views, view, CHANNEL_VIEW, 0, 0);
-		if (!error && is_callers(view))
-			error = make(views, view, CHANNEL_RENEW, PROBE_ID, PROBE_ID);
-		if (error)
+		int error = make(views, view, CHANNEL_VIEW, PROBE_ID, PROBE_ID);
+		/* A file system that hangs is asked again when somebody needs it. */
+		if (error == -ETIMEDOUT)
+			view->error = error;
+		else if (error)
 			return error;
-		if (view->descriptor < 0 &&
-			failed(context, view->path, view->file, view->line, view->descriptor))
+		if (view->error && failed(context, view->path, view->file, view->line, view->error))
 			return -ECANCELED;
 		if (is_callers(view))
 			close_view(view);
 	}
+	pthread_mutex_unlock(&views->mutex);
 	return 0;
 }
 
@@ -379,6 +432,9 @@ void views_free(struct views *views)
 	free(views->list);
 	if (views->inotify >= 0)
 		close(views->inotify);
+	pthread_cond_destroy(&views->made);
+	pthread_mutex_destroy(&views->mutex);
+	pthread_mutex_destroy(&views->reading);
 	free(views);
 }
 
@@ -396,46 +452,119 @@ static struct view *find(struct views *views, uint32_t directory, uint32_t attri
 	return number == NONE ? NULL : &views->list[number];
 }
 
-int views_get(struct views *views, uint32_t directory, uint32_t attributes)
+/* Makes sure that the view is not stale, with the lock. 0 or a negative errno. */
+static int freshen(struct views *views, struct view *view)
 {
-	struct view *view = find(views, directory, attributes);
-
-	if (!view)
-		return -EACCES;
-	if (view->stale) {
-		int error = make(views, view, CHANNEL_RENEW, 0, 0);
-		if (error)
-			return error;
-	}
-	return view->descriptor;
+	/* Once is enough: what became stale while it was made did so after the request. */
+	while (view->stale && view->asked)
+		pthread_cond_wait(&views->made, &views->mutex);
+	if (!view->stale)
+		return 0;
+	if (view->hung && clock_ms() < view->hung)
+		return -ETIMEDOUT;
+	int error = make(views, view, CHANNEL_RENEW, 0, 0);
+	view->hung = error == -ETIMEDOUT ? clock_ms() + HUNG_TIME : 0;
+	return error;
 }
 
-int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid)
+/* Whether using the view would take more than `patience`, with the lock. */
+static bool takes_more(const struct view *view, enum patience patience)
+{
+	if (patience == PATIENCE_NONE && view->stale)
+		return true;
+	return patience != PATIENCE_ALL && !view->stale && view->shown && !view->prompt;
+}
+
+int views_get(struct views *views, uint32_t directory, uint32_t attributes, enum patience patience,
+	struct views_hold *hold)
+{
+	struct view *view = find(views, directory, attributes);
+	int error = 0;
+
+	hold->shown = NULL;
+	if (!view)
+		return -EACCES;
+	pthread_mutex_lock(&views->mutex);
+	if (patience != PATIENCE_NONE && view->stale)
+		error = freshen(views, view);
+	if (!error && takes_more(view, patience))
+		error = -EINPROGRESS;
+	if (!error && view->shown) {
+		hold->shown = view->shown;
+		hold->shown->holders++;
+	} else if (!error) {
+		error = view->error;
+	}
+	pthread_mutex_unlock(&views->mutex);
+	return error ? error : hold->shown->descriptor;
+}
+
+void views_let_go(struct views_hold *hold)
+{
+	let_go(hold->shown);
+	hold->shown = NULL;
+}
+
+/* The view of a tree, for a caller of those ids, with *own telling that it is the caller's of this function. */
+static int get_tree(
+	struct views *views, struct view *view, uid_t uid, gid_t gid, struct views_hold *hold)
+{
+	struct channel_message message;
+	int error;
+
+	hold->shown = NULL;
+	if (!is_callers(view)) {
+		pthread_mutex_lock(&views->mutex);
+		error = freshen(views, view);
+		if (!error && view->shown) {
+			hold->shown = view->shown;
+			hold->shown->holders++;
+		} else if (!error) {
+			error = view->error;
+		}
+		pthread_mutex_unlock(&views->mutex);
+		return error;
+	}
+	/* It is for this caller alone, and nobody else ever gets to see it. */
+	error = ask(views, view, CHANNEL_RENEW, uid, gid, &message);
+	if (error)
+		return error;
+	if (message.error)
+		return -message.error;
+	hold->shown = malloc(sizeof(*hold->shown));
+	if (!hold->shown) {
+		close(message.descriptor);
+		return -ENOMEM;
+	}
+	*hold->shown = (struct shown){.holders = 1, .descriptor = message.descriptor};
+	return 0;
+}
+
+int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid,
+	enum patience patience)
 {
 	uint32_t number = tree < views->tree_count ? views->trees[tree][writable] : NONE;
 	struct view *view = number == NONE ? NULL : &views->list[number];
-	int error = 0, directory;
+	struct views_hold hold;
 
 	if (!view)
 		return -EACCES;
 	/* The directory itself would let its holder walk out of it. */
 	if (views->plain)
 		return -EPERM;
-	if (view->stale)
-		error = make(views, view, CHANNEL_RENEW, uid, gid);
-	if (!error && view->descriptor < 0) {
-		error = view->descriptor;
-		/* It says something of that caller only. */
-		if (is_callers(view))
-			view->stale = true;
-	}
+	pthread_mutex_lock(&views->mutex);
+	bool more = patience == PATIENCE_NONE ? is_callers(view) || takes_more(view, patience)
+					      : !is_callers(view) && takes_more(view, patience);
+	pthread_mutex_unlock(&views->mutex);
+	if (more)
+		return -EINPROGRESS;
+	int error = get_tree(views, view, uid, gid, &hold);
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */
-	directory = openat(view->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int directory = openat(hold.shown->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	error = directory < 0 ? -errno : 0;
-	if (is_callers(view))
-		close_view(view);
+	views_let_go(&hold);
 	return error ? error : directory;
 }
 
@@ -454,7 +583,7 @@ int views_open_device(struct views *views, uint32_t directory, uint32_t attribut
 	message.index = (uint32_t)(view - views->list);
 	message.attributes = (uint32_t)flags;
 	strcpy(message.text, relative);
-	int error = ask(views, &message);
+	int error = questions_ask(views->questions, &message, QUESTIONS_TIME);
 	if (error)
 		return error;
 	return message.error ? -message.error : message.descriptor;
@@ -478,9 +607,10 @@ int views_descriptor(const struct views *views)
 void views_stale(struct views *views, uint32_t index)
 {
 	/* Closed at once: a file system that was unmounted is not to be kept busy. */
-	for (uint32_t i = 0; i < views->count; i++)
-		if (i == index || index == CHANNEL_ALL)
-			close_view(&views->list[i]);
+	pthread_mutex_lock(&views->mutex);
+	if (index < views->count)
+		close_view(&views->list[index]);
+	pthread_mutex_unlock(&views->mutex);
 }
 
 /* Marks the views that an event is about. */
@@ -502,16 +632,23 @@ static void take_event(struct views *views, const struct inotify_event *event)
 	}
 }
 
-void views_changed(struct views *views)
+void views_changed(struct views *views, bool changed)
 {
 	static char buffer[65536] __attribute__((aligned(8)));
 	ssize_t length;
 
+	/* Another thread may have read what concerns this one's requests, and be about to say so. */
+	if (!changed && !views->changing)
+		return;
+	pthread_mutex_lock(&views->reading);
+	views->changing = true;
 	/* To the end, but not for ever: who changes directories all the time pays for each change himself. */
 	for (int i = 0; i < 64; i++) {
 		length = read(views->inotify, buffer, sizeof(buffer));
 		if (length <= 0)
-			return;
+			break;
+		pthread_mutex_lock(&views->mutex);
+		views->reports++;
 		for (ssize_t at = 0; at < length;) {
 			const struct inotify_event *event = (const void *)(buffer + at);
 			at += (ssize_t)(sizeof(*event) + event->len);
@@ -519,5 +656,8 @@ void views_changed(struct views *views)
 			if (!(event->mask & IN_IGNORED))
 				take_event(views, event);
 		}
+		pthread_mutex_unlock(&views->mutex);
 	}
+	views->changing = false;
+	pthread_mutex_unlock(&views->reading);
 }

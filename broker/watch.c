@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdbool.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -32,21 +32,30 @@ static int open_step(int directory, const char *name)
 	return next < 0 ? -errno : (int)next;
 }
 
-static int add_watch(int inotify, int directory, uint32_t events, struct watches *watches)
+static int add_watch(
+	struct watcher *watcher, int directory, uint32_t events, struct watches *watches)
 {
 	char name[32];
+	int at = watches->count;
+	unsigned int ending;
 
 	/* It takes a name; this one means the very directory that is open. */
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", directory);
-	int watch = inotify_add_watch(inotify, name, events | IN_MASK_ADD | IN_ONLYDIR);
-	if (watch < 0)
-		return -errno;
-	watches->descriptors[watches->count++] = watch;
+	do {
+		while ((ending = watcher->ending) & 1)
+			sched_yield();
+		int watch = inotify_add_watch(
+			watcher->inotify, name, events | IN_MASK_ADD | IN_ONLYDIR);
+		if (watch < 0)
+			return -errno;
+		watches->descriptors[at] = watch;
+		watches->count = at + 1;
+	} while (watcher->ending != ending);
 	return 0;
 }
 
 /* Walks the way once. The directory, or a negative errno with the watches up to where it ends. */
-static int walk(int inotify, const char *path, struct watches *watches)
+static int walk(struct watcher *watcher, const char *path, struct watches *watches)
 {
 	char name[256];
 	int directory = open_step(AT_FDCWD, "/");
@@ -56,7 +65,7 @@ static int walk(int inotify, const char *path, struct watches *watches)
 	watches->fold = false;
 	while (directory >= 0) {
 		bool end = path[0] == '\0' || (path[0] == '/' && path[1] == '\0');
-		error = add_watch(inotify, directory, end ? AT_THE_END : ON_THE_WAY, watches);
+		error = add_watch(watcher, directory, end ? AT_THE_END : ON_THE_WAY, watches);
 		if (!error && end)
 			return directory;
 		/* In this one the next name is looked up. */
@@ -86,12 +95,17 @@ static bool same(int one, int other)
 	       a.stx_ino == b.stx_ino && a.stx_mnt_id == b.stx_mnt_id;
 }
 
-int watch_directory(int inotify, const char *path, struct watches *watches,
+int watch_open(const char *path)
+{
+	return open_step(AT_FDCWD, path);
+}
+
+int watch_directory(struct watcher *watcher, const char *path, struct watches *watches,
 	void (*abandon)(void *context, const struct watches *watches), void *context)
 {
 	/* A step may have changed before it was watched. What the path means when all are, counts. */
 	for (int i = 0; i < TRIES; i++) {
-		int directory = walk(inotify, path, watches);
+		int directory = walk(watcher, path, watches);
 		int again = open_step(AT_FDCWD, path);
 		bool settled = directory < 0 ? again < 0 : again >= 0 && same(directory, again);
 		if (again >= 0)

@@ -4,300 +4,267 @@
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
-#include "connection.h"
 #include "load.h"
-#include "operations.h"
+#include "loop.h"
 #include "policy.h"
-#include "quota.h"
+#include "questions.h"
 #include "report.h"
-#include "views.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-/* ms. A connection that matches no subject has nothing to wait for here. */
-#define STRANGER_IDLE 2000
 /* ms without accepting when there is no room for another connection. */
 #define ACCEPT_PAUSE 100
-/* Connections accepted, and events fetched, before the others get their turn. */
+/* Connections accepted before the others get their turn. */
 #define ACCEPT_BURST 16
-#define EVENTS_MAX   64
+/* Event threads. */
+#define THREADS_MAX 4
 
 struct listening {
-	int socket;
+	struct loop_source source;
+	struct worker *worker;
 	char address[sizeof(((struct channel_message *)NULL)->text)];
 };
 
+/* What the first thread has besides its connections. */
 struct worker {
 	const struct options *options;
-	int channel, questions, log, epoll;
+	int channel, log;
+	struct questions *questions;
 	struct loaded loaded;
+	struct counters counters;
+	struct service service;
+	struct house house;
+	pthread_t threads[THREADS_MAX];
+	struct loop_source supervisor, maker;
 	struct listening *listening[OPTIONS_ADDRESSES_MAX];
 	unsigned int listening_count;
-	bool broken; /* it cannot go on */
-	bool paused; /* not accepting until `resume` */
-	int64_t resume;
-	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
-	struct quota *quota;
-	uid_t full; /* whose connections were refused last, so that it is recorded once */
-	struct operations operations;
+	unsigned int next; /* the loop that gets the next connection */
+	bool paused;	   /* not accepting for a moment */
+	bool broken;	   /* it cannot go on */
 	struct audit_line line;
 };
 
 static int prepare(struct worker *worker)
 {
 	const struct options *options = worker->options;
-	struct operations *operations = &worker->operations;
-	struct channel_message message = {.descriptor = -1}, watch = {.descriptor = -1};
+	struct service *service = &worker->service;
+	struct channel_message message = {.descriptor = -1};
 
 	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START ||
 		message.descriptor < 0) {
 		fprintf(stderr, "fdbrokerd: --worker is for the daemon itself\n");
 		return 1;
 	}
-	snprintf(operations->started, sizeof(operations->started), "%.23s", message.text);
-	operations->daemon_uid = geteuid();
-	worker->questions = message.descriptor;
-	if (channel_receive(worker->channel, &watch) != 1 || watch.type != CHANNEL_WATCH ||
-		watch.descriptor < 0)
-		return report_failure("starting", -EPROTO);
-	if (load_all(options, &worker->line, worker->log, worker->questions, watch.descriptor,
-		    &worker->loaded))
+	snprintf(service->started, sizeof(service->started), "%.23s", message.text);
+	service->daemon_uid = geteuid();
+	worker->questions = questions_new(message.descriptor);
+	if (!worker->questions)
+		return report_failure("starting", -ENOMEM);
+	if (load_all(options, &worker->line, worker->log, worker->questions, &worker->loaded))
 		return 1;
-	clock_stamp(operations->loaded);
-	operations->resolver = (struct resolver){
-		.policy = worker->loaded.policy,
-		.scratch = worker->loaded.scratch,
-		.views = worker->loaded.views,
-		.denies = policy_has_denies(worker->loaded.policy),
-	};
-	operations->line = &worker->line;
-	operations->log = worker->log;
-	operations->policy_path = options->policy;
+	clock_stamp(service->loaded);
+	service->policy = worker->loaded.policy;
+	service->views = worker->loaded.views;
+	service->questions = worker->questions;
+	service->log = worker->log;
+	service->policy_path = options->policy;
+	service->counters = &worker->counters;
 	return 0;
 }
 
-/* ---- serving ----------------------------------------------------------------------------------
- */
+/* ---- accepting -------------------------------------------------------------------------------- */
 
-static void list_add(struct connection *head, struct connection *connection)
-{
-	connection->previous = head->previous;
-	connection->next = head;
-	head->previous->next = connection;
-	head->previous = connection;
-}
-
-static void list_remove(struct connection *connection)
-{
-	connection->previous->next = connection->next;
-	connection->next->previous = connection->previous;
-}
-
-/* A stranger that has just been heard of goes to the end of the line of those that wait to be
- * closed. */
-static void list_stranger(struct worker *worker, struct connection *connection)
-{
-	connection->expires = clock_ms() + STRANGER_IDLE;
-	list_add(&worker->strangers, connection);
-}
-
-static void drop(struct worker *worker, struct connection *connection)
-{
-	list_remove(connection);
-	if (worker->full == connection->peer.uid)
-		worker->full = (uid_t)-1;
-	quota_give_back(worker->quota, connection->peer.uid);
-	connection_free(connection);
-	worker->operations.connections--;
-}
-
-static int watch(struct worker *worker, int how, int descriptor, void *pointer)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = pointer};
-
-	return epoll_ctl(worker->epoll, how, descriptor, &event) < 0 ? -errno : 0;
-}
-
-static void watch_listening(struct worker *worker, int how)
+static void watch_listening(struct worker *worker, bool on)
 {
 	for (unsigned int i = 0; i < worker->listening_count; i++)
-		watch(worker, how, worker->listening[i]->socket, &worker->listening[i]);
+		if (on)
+			loop_watch(worker->house.loops[0], &worker->listening[i]->source);
+		else
+			loop_unwatch(worker->house.loops[0], &worker->listening[i]->source);
+}
+
+static void accept_again(void *context)
+{
+	struct worker *worker = context;
+
+	worker->paused = false;
+	watch_listening(worker, true);
 }
 
 /* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
 static void pause_accepting(struct worker *worker, int error)
 {
-	audit_begin(&worker->line, worker->log, "accept");
-	audit_string(&worker->line, "verdict", "error");
-	audit_string(&worker->line, "reason", "no room for another connection");
-	audit_number(&worker->line, "connections", (int64_t)worker->operations.connections);
-	audit_errno(&worker->line, -error);
-	audit_end(&worker->line);
-	watch_listening(worker, EPOLL_CTL_DEL);
+	struct audit_line *line = &worker->line;
+
+	audit_begin(line, worker->log, "accept");
+	audit_string(line, "verdict", "error");
+	audit_string(line, "reason", "no room for another connection");
+	audit_number(line, "connections", (int64_t)worker->counters.connections);
+	audit_errno(line, -error);
+	audit_end(line);
+	watch_listening(worker, false);
 	worker->paused = true;
-	worker->resume = clock_ms() + ACCEPT_PAUSE;
+	loop_later(worker->house.loops[0], ACCEPT_PAUSE, accept_again, worker);
 }
 
-/* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
-static int take_quota(struct worker *worker, const struct connection *connection)
+/* 0, or a negative errno: there is no more to accept for now. */
+static int accept_one(struct worker *worker, const struct listening *listening)
 {
-	const struct peer *peer = &connection->peer;
-	struct policy_limits limits;
+	int socket =
+		accept4(listening->source.descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int error = socket < 0 ? -errno : 0;
 
-	policy_caller_limits(peer->caller, &limits);
-	uint32_t most =
-		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
-	int error = quota_take(worker->quota, peer->uid, most);
-	if (error != -EDQUOT || worker->full == peer->uid)
-		return error;
-	worker->full = peer->uid;
-	audit_begin(&worker->line, worker->log, "limit");
-	audit_string(&worker->line, "verdict", "error");
-	audit_number(&worker->line, "uid", peer->uid);
-	audit_string(&worker->line, "reason", "too many connections of one uid");
-	audit_number(&worker->line, "connections", most);
-	audit_errno(&worker->line, EDQUOT);
-	audit_end(&worker->line);
-	return error;
-}
-
-static void accept_connections(struct worker *worker, const struct listening *listening)
-{
-	for (int i = 0; i < ACCEPT_BURST && !worker->paused; i++) {
-		struct connection *connection;
-		int socket = accept4(listening->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		int error = socket < 0 ? -errno
-				       : connection_new(socket, listening->address,
-						 worker->loaded.policy, worker->questions,
-						 worker->epoll, &connection);
-		switch (-error) {
-		case 0:
-			break;
-		case EAGAIN:
-			return;
-		case EMFILE:
-		case ENFILE:
-		case ENOBUFS:
-		case ENOMEM:
-		case ENOSPC: /* epoll's limit per user */
-			pause_accepting(worker, error);
-			return;
-		default: /* that one is gone; the next may not be */
-			continue;
-		}
-		error = take_quota(worker, connection);
-		if (error) {
-			connection_dismiss(connection, -error);
-			connection_free(connection);
-			continue;
-		}
-		worker->operations.connections++;
-		if (policy_caller_subjects(connection->peer.caller))
-			list_add(&worker->known, connection);
-		else
-			list_stranger(worker, connection);
+	if (!error) {
+		struct loop *loop = worker->house.loops[worker->next++ % worker->house.loop_count];
+		error = loop_take(loop, socket, listening->address);
 	}
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		pause_accepting(worker, error);
+		return error;
+	case EAGAIN:
+		return error;
+	}
+	/* That one is gone; the next may not be. */
+	return 0;
+}
+
+static int hear_clients(void *context, struct loop_source *source, uint32_t events)
+{
+	struct listening *listening = context;
+	struct worker *worker = listening->worker;
+
+	(void)source;
+	/* A listening socket that hangs up was shut down: a new worker gets another. */
+	if (events & (EPOLLHUP | EPOLLERR)) {
+		worker->broken = true;
+		return -1;
+	}
+	for (int i = 0; i < ACCEPT_BURST && !worker->paused; i++)
+		if (accept_one(worker, listening))
+			break;
+	return 0;
+}
+
+/* ---- hearing ---------------------------------------------------------------------------------- */
+
+static int add_listening(struct worker *worker, const struct channel_message *message)
+{
+	struct listening *listening = malloc(sizeof(*listening));
+
+	if (!listening || worker->listening_count == OPTIONS_ADDRESSES_MAX) {
+		free(listening);
+		close(message->descriptor);
+		return -1;
+	}
+	listening->worker = worker;
+	listening->source = (struct loop_source){
+		.descriptor = message->descriptor,
+		.ready = hear_clients,
+		.context = listening,
+	};
+	snprintf(listening->address, sizeof(listening->address), "%s", message->text);
+	worker->listening[worker->listening_count++] = listening;
+	return loop_watch(worker->house.loops[0], &listening->source);
 }
 
 /* 0, or -1: the end. */
-static int hear_supervisor(struct worker *worker)
+static int hear_supervisor(void *context, struct loop_source *source, uint32_t events)
 {
+	struct worker *worker = context;
 	struct channel_message message = {.descriptor = -1};
 
-	if (channel_receive(worker->channel, &message) != 1)
+	(void)events;
+	if (channel_receive(source->descriptor, &message) != 1)
 		return -1;
-	if (message.type == CHANNEL_STALE && message.descriptor < 0) {
-		views_stale(worker->loaded.views, message.index);
-		return 0;
-	}
 	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
 		return -1;
-	struct listening *listening = malloc(sizeof(*listening));
-	if (!listening || worker->listening_count == OPTIONS_ADDRESSES_MAX) {
-		free(listening);
-		close(message.descriptor);
-		return -1;
-	}
-	listening->socket = message.descriptor;
-	snprintf(listening->address, sizeof(listening->address), "%s", message.text);
-	worker->listening[worker->listening_count] = listening;
-	return watch(worker, EPOLL_CTL_ADD, listening->socket,
-		&worker->listening[worker->listening_count++]);
+	return add_listening(worker, &message) ? -1 : 0;
 }
 
-static void serve_connection(struct worker *worker, struct connection *connection, uint32_t events)
+static int hear_maker(void *context, struct loop_source *source, uint32_t events)
 {
-	int end = connection_ready(connection, events, worker->epoll, &worker->operations);
+	struct worker *worker = context;
 
-	if (end) {
-		drop(worker, connection);
-	} else if (connection->expires) {
-		list_remove(connection);
-		list_stranger(worker, connection);
-	}
+	(void)source;
+	(void)events;
+	if (!questions_hear(worker->questions))
+		return 0;
+	worker->broken = true;
+	return -1;
 }
 
-/* What is due by the clock. Returns in how many ms to come back, -1 for never. */
-static int keep_time(struct worker *worker)
-{
-	struct connection *stranger = worker->strangers.next;
-	int64_t due = -1;
+/* ---- the threads ------------------------------------------------------------------------------ */
 
-	if (stranger == &worker->strangers && !worker->paused)
-		return -1;
-	int64_t now = clock_ms();
-	if (worker->paused && worker->resume <= now) {
-		worker->paused = false;
-		watch_listening(worker, EPOLL_CTL_ADD);
-	}
-	while (stranger != &worker->strangers && stranger->expires <= now) {
-		drop(worker, stranger);
-		stranger = worker->strangers.next;
-	}
-	if (worker->paused)
-		due = worker->resume;
-	if (stranger != &worker->strangers && (due < 0 || stranger->expires < due))
-		due = stranger->expires;
-	return due < 0 ? -1 : (int)(due - now);
+static void *run_loop(void *context)
+{
+	loop_run(context);
+	return NULL;
 }
 
-static void serve(struct worker *worker)
+static unsigned int count_threads(void)
 {
-	struct epoll_event events[EVENTS_MAX];
-	void *const first = worker->listening;
-	void *const last = worker->listening + OPTIONS_ADDRESSES_MAX;
+	cpu_set_t cores;
 
-	while (!worker->broken) {
-		int count = epoll_wait(worker->epoll, events, EVENTS_MAX, keep_time(worker));
-		/* What has been replaced must not be served to a request that was sent afterwards. */
-		bool changed = count == EVENTS_MAX; /* that it is not among them says nothing */
-		for (int i = 0; i < count; i++)
-			changed = changed || events[i].data.ptr == &worker->loaded.views;
-		if (changed)
-			views_changed(worker->loaded.views);
-		for (int i = 0; i < count; i++) {
-			void *source = events[i].data.ptr;
-			if (source == &worker->loaded.views)
-				continue;
-			if (source == worker) {
-				if (hear_supervisor(worker))
-					return;
-			} else if (source >= first && source < last) {
-				/* A listening socket that hangs up was shut down: a new worker
-				 * gets another. */
-				if (events[i].events & (EPOLLHUP | EPOLLERR))
-					worker->broken = true;
-				else
-					accept_connections(worker, *(struct listening **)source);
-			} else {
-				serve_connection(worker, source, events[i].events);
-			}
-		}
+	if (sched_getaffinity(0, sizeof(cores), &cores) < 0)
+		return 1;
+	int count = CPU_COUNT(&cores);
+	return count > THREADS_MAX ? THREADS_MAX : (unsigned int)count;
+}
+
+static int make_house(struct worker *worker)
+{
+	struct house *house = &worker->house;
+	unsigned int count = count_threads();
+
+	house->service = &worker->service;
+	house->open_timeout = worker->options->open_timeout;
+	house->quota = quota_new();
+	house->lane = lane_new(&worker->service);
+	if (!house->quota || !house->lane)
+		return -ENOMEM;
+	while (house->loop_count < count) {
+		struct loop *loop = loop_new(house);
+		if (!loop)
+			return -ENOMEM;
+		house->loops[house->loop_count++] = loop;
+	}
+	worker->supervisor = (struct loop_source){
+		.descriptor = worker->channel,
+		.ready = hear_supervisor,
+		.context = worker,
+	};
+	worker->maker = (struct loop_source){
+		.descriptor = questions_descriptor(worker->questions),
+		.ready = hear_maker,
+		.context = worker,
+	};
+	int error = loop_watch(house->loops[0], &worker->supervisor);
+	return error ? error : loop_watch(house->loops[0], &worker->maker);
+}
+
+/* The first loop is this thread's. Without a thread for each of the others there are fewer. */
+static void start_threads(struct worker *worker)
+{
+	struct house *house = &worker->house;
+
+	for (unsigned int i = 1; i < house->loop_count; i++) {
+		if (pthread_create(&worker->threads[i], NULL, run_loop, house->loops[i]) == 0)
+			continue;
+		while (house->loop_count > i)
+			loop_free(house->loops[--house->loop_count]);
 	}
 }
 
@@ -305,64 +272,47 @@ static int start_serving(struct worker *worker)
 {
 	struct channel_message message = {.type = CHANNEL_READY, .descriptor = -1};
 	struct policy_summary summary;
-	int error = 0;
+	int error = make_house(worker);
 
-	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (worker->epoll < 0)
-		error = -errno;
-	if (!error)
-		error = watch(worker, EPOLL_CTL_ADD, worker->channel, worker);
-	if (!error)
-		error = watch(worker, EPOLL_CTL_ADD, views_descriptor(worker->loaded.views),
-			&worker->loaded.views);
-	policy_summarize(worker->loaded.policy, &summary);
-	snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
-		summary.subjects, summary.rules, views_count(worker->loaded.views));
-	if (!error)
+	if (!error) {
+		questions_serve(worker->questions);
+		start_threads(worker);
+		policy_summarize(worker->loaded.policy, &summary);
+		snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
+			summary.subjects, summary.rules, views_count(worker->loaded.views));
 		error = channel_send(worker->channel, &message);
+	}
 	return error ? report_failure("starting to serve", error) : 0;
 }
 
-/* The sockets to the supervisor stay open to the end: it kills a worker that closes one. */
-static void release(struct worker *worker)
+/*
+ * The threads of the lane may hang for ever, in what they do with all the rest: so of that nothing is freed, and the
+ * process ends. What the clients have been sent reaches them all the same.
+ */
+static void end_serving(struct worker *worker)
 {
-	while (worker->known.next != &worker->known)
-		drop(worker, worker->known.next);
-	while (worker->strangers.next != &worker->strangers)
-		drop(worker, worker->strangers.next);
-	for (unsigned int i = 0; i < worker->listening_count; i++) {
-		close(worker->listening[i]->socket);
-		free(worker->listening[i]);
-	}
-	if (worker->epoll >= 0)
-		close(worker->epoll);
-	quota_free(worker->quota);
-	load_release(&worker->loaded);
-	free(worker);
+	struct house *house = &worker->house;
+
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		loop_stop(house->loops[i]);
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		pthread_join(worker->threads[i], NULL);
+	for (unsigned int i = 0; i < house->loop_count; i++)
+		loop_free(house->loops[i]);
 }
 
 int worker_run(const struct options *options, int log)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	int status;
 
 	if (!worker)
 		return report_failure("starting", -ENOMEM);
 	worker->options = options;
 	worker->channel = options->worker;
 	worker->log = log;
-	worker->epoll = worker->questions = -1;
-	worker->known.next = worker->known.previous = &worker->known;
-	worker->strangers.next = worker->strangers.previous = &worker->strangers;
-	worker->full = (uid_t)-1;
-	worker->quota = quota_new();
-	if (!worker->quota)
-		return report_failure("starting", -ENOMEM);
-	status = prepare(worker) || start_serving(worker);
-	if (!status)
-		serve(worker);
-	if (worker->broken)
-		status = 1;
-	release(worker);
-	return status;
+	if (prepare(worker) || start_serving(worker))
+		return 1;
+	loop_run(worker->house.loops[0]);
+	end_serving(worker);
+	return worker->broken;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-A worker that is not itself any more, against its supervisor: the test takes the worker's own descriptors
+A worker that is not itself any more, against its supervisor and its maker: the test takes the worker's own descriptors
 (pidfd_getfd(2), as root) and says with them what a worker never says.
 """
 import errno
@@ -16,8 +16,8 @@ from linux import as_user, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
-# broker/channel.h: type, index, attributes, error, (a map,) text.
-HEADER = struct.Struct("=IIIi16x")
+# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map,) text.
+HEADER = struct.Struct("=I4xIIi24x")
 START, VIEW, READY, LISTENER, STOP = range(1, 6)
 
 
@@ -37,6 +37,10 @@ class Taken:
         return self
 
     def __exit__(self, *exception):
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
         os.close(self.pidfd)
         self.broker.__exit__()
         if not self.given:
@@ -54,7 +58,9 @@ class Taken:
         return channel
 
     def questions(self):
-        """The socket on which the worker asks: the other one that is neither named nor listens."""
+        """The socket on which the worker asks: the other one that is neither named nor listens. The worker itself
+        is stopped: it would hear the answers."""
+        os.kill(self.broker.worker, signal.SIGSTOP)
         channel = self.channel()
         with channel:
             ours = os.fstat(channel.fileno()).st_ino
@@ -112,6 +118,24 @@ def test_sending_descriptors_to_the_supervisor():
             socket.send_fds(channel, [HEADER.pack(READY, 0, 0, 0)], [0, 1])
             taken.expect_killed()
         equal(len(os.listdir(f"/proc/{taken.broker.process.pid}/fd")), before)
+
+
+def test_a_maker_that_dies_takes_its_worker_with_it():
+    with Taken() as taken:
+        makers = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_maker(pid, taken)]
+        equal(len(makers), 1)
+        os.kill(makers[0], signal.SIGKILL)
+        taken.broker.wait_event("ready", 2)
+        equal(as_user(5001, ask_broker, taken.broker.abstract, taken.place.name("d/x")), "OK")
+
+
+def is_maker(pid, taken):
+    try:
+        with open(f"/proc/{pid}/status") as status, open(f"/proc/{pid}/cmdline") as command:
+            return f"PPid:\t{taken.broker.process.pid}\n" in status.read() and \
+                "--maker" in command.read()
+    except OSError:
+        return False
 
 
 # broker/channel.h, further on.

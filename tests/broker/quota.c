@@ -14,17 +14,18 @@
 static void test_limits(void **state)
 {
 	struct quota *quota = quota_new();
+	bool first;
 
 	(void)state;
 	assert_non_null(quota);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(quota_take(quota, 5001, 3), 0);
-	assert_int_equal(quota_take(quota, 5001, 3), -EDQUOT);
+		assert_int_equal(quota_take(quota, 5001, 3, &first), 0);
+	assert_int_equal(quota_take(quota, 5001, 3, &first), -EDQUOT);
 	/* Another uid has its own. */
-	assert_int_equal(quota_take(quota, 5002, 3), 0);
+	assert_int_equal(quota_take(quota, 5002, 3, &first), 0);
 	quota_give_back(quota, 5001);
-	assert_int_equal(quota_take(quota, 5001, 3), 0);
-	assert_int_equal(quota_take(quota, 5003, 0), -EDQUOT);
+	assert_int_equal(quota_take(quota, 5001, 3, &first), 0);
+	assert_int_equal(quota_take(quota, 5003, 0, &first), -EDQUOT);
 	for (int i = 0; i < 3; i++)
 		quota_give_back(quota, 5001);
 	quota_give_back(quota, 5002);
@@ -35,16 +36,17 @@ static void test_limits(void **state)
 static void test_many(void **state)
 {
 	struct quota *quota = quota_new();
+	bool first;
 
 	(void)state;
 	for (uid_t uid = 0; uid < 20000; uid++) {
-		assert_int_equal(quota_take(quota, uid, 2), 0);
-		assert_int_equal(quota_take(quota, uid * 65536u + 7, UINT32_MAX), 0);
+		assert_int_equal(quota_take(quota, uid, 2, &first), 0);
+		assert_int_equal(quota_take(quota, uid * 65536u + 7, UINT32_MAX, &first), 0);
 	}
 	for (uid_t uid = 20000; uid-- > 0;)
 		quota_give_back(quota, uid * 65536u + 7);
 	for (uid_t uid = 0; uid < 20000; uid++) {
-		assert_int_equal(quota_take(quota, uid, 1), -EDQUOT);
+		assert_int_equal(quota_take(quota, uid, 1, &first), -EDQUOT);
 		quota_give_back(quota, uid);
 	}
 	quota_free(quota);

@@ -20,6 +20,7 @@ ENTRY = struct.Struct("=QBB6x")
 OPEN, STATUS, STAT, ACCESS, READLINK, LIST, TREE = range(1, 8)
 MKDIR, RMDIR, UNLINK, RENAME, LINK, SYMLINK, CHMOD, UTIMENS = range(8, 16)
 TIMES = struct.Struct("=qIIqII")
+RELOAD = 19
 
 
 def statx(path, flags):
@@ -65,6 +66,7 @@ class FakeBroker:
 
     def __init__(self, address=None, connection=None, status=b""):
         self.status = status
+        self.reload = 0, b""  # error, text
         self.requests = []
         self.listener = None
         if address:
@@ -108,6 +110,8 @@ class FakeBroker:
         try:
             if operation == STATUS:
                 data = self.status
+            elif operation == RELOAD:
+                error, data = self.reload
             elif path.startswith(b"/forbidden"):
                 error = errno.EACCES
             elif operation == STAT:

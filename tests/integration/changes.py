@@ -124,10 +124,10 @@ def swapped(s, operation, path, other, extra):
 
 
 def delayed(s, call, meanwhile, request):
-    """The answer to the request, where the worker takes a second and a half to return from its first such call."""
+    """The answer to the request, where the worker takes a second and a half to return from its first such call in each thread."""
     if not shutil.which("strace"):
         raise Skip("strace is not installed")
-    tracer = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
                                "-e", f"inject={call}:delay_exit=1500000:when=1", "-p", str(s.broker.worker)],
                               stderr=subprocess.PIPE)
     try:
@@ -151,9 +151,14 @@ def wait_traced(tracer, pid):
     while True:
         if tracer.poll() is not None:
             raise Skip(f"strace does not work here: {tracer.stderr.read().decode()}")
-        with open(f"/proc/{pid}/status") as file:
-            if "TracerPid:\t0\n" not in file.read():
-                return
+        threads = os.listdir(f"/proc/{pid}/task")
+        if not any("TracerPid:\t0\n" in status(pid, thread) for thread in threads):
+            return
+
+
+def status(pid, thread):
+    with open(f"/proc/{pid}/task/{thread}/status") as file:
+        return file.read()
 
 
 # ---- rmdir, unlink, symlink

@@ -288,9 +288,10 @@ def test_the_connections_of_one_uid_are_limited():
                     os.close(d)
             return got
         got = s.run(crowd)
-        equal(got[:256], [(1, "OK")] * 256)
-        # The reason comes before any request was looked at: it is a reply to none.
-        equal(set(got[256:]), {(0, "EDQUOT")})
+        # The reason comes before any request was looked at: it is a reply to none. Which of those that come at the
+        # same time are too many, is chance.
+        equal(sorted(got), [(0, "EDQUOT")] * 44 + [(1, "OK")] * 256)
+        equal(got[:200], [(1, "OK")] * 200)
         record, = s.broker.events("limit")
         equal((record["uid"], record["errno"], record["connections"]), (ME, "EDQUOT", 256))
         # Others have their own, and so has this one when it has closed some.

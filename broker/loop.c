@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop.h"
+
+#include "clock.h"
+#include "views.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ms. A connection that matches no subject has nothing to wait for here. */
+#define STRANGER_IDLE 2000
+/* Events fetched before the clock is looked at. */
+#define EVENTS_MAX 64
+
+/* A client on its way to a loop. */
+struct arrival {
+	struct arrival *next;
+	int socket;
+	const char *via;
+};
+
+struct loop {
+	struct house *house;
+	struct server server;
+	struct loop_source views, wake;
+	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
+	void (*later)(void *context);
+	void *later_context;
+	int64_t later_due; /* ms; 0: never */
+	bool end;
+	pthread_mutex_t mutex; /* of what other threads have for this one: */
+	struct arrival *arrivals, **last_arrival;
+	struct job *done, **last_done; /* by `next` */
+	bool stop;
+};
+
+/* ---- connections ------------------------------------------------------------------------------ */
+
+static void list_add(struct connection *head, struct connection *connection)
+{
+	connection->previous = head->previous;
+	connection->next = head;
+	head->previous->next = connection;
+	head->previous = connection;
+}
+
+static void list_remove(struct connection *connection)
+{
+	connection->previous->next = connection->next;
+	connection->next->previous = connection->previous;
+}
+
+/* A stranger that has just been heard of goes to the end of the line of those that wait to be
+ * closed. */
+static void list_stranger(struct loop *loop, struct connection *connection)
+{
+	connection->expires = clock_ms() + STRANGER_IDLE;
+	list_add(&loop->strangers, connection);
+}
+
+static void drop(struct loop *loop, struct connection *connection)
+{
+	list_remove(connection);
+	quota_give_back(loop->house->quota, connection->peer.uid);
+	loop->house->service->counters->connections--;
+	connection_close(connection, &loop->server);
+}
+
+static void end_connection(void *context, struct connection *connection)
+{
+	drop(context, connection);
+}
+
+/* Records that a uid has too many, once. */
+static void record_quota(struct loop *loop, uid_t uid, uint32_t most)
+{
+	struct audit_line *line = &loop->server.operations->line;
+
+	audit_begin(line, loop->house->service->log, "limit");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "uid", uid);
+	audit_string(line, "reason", "too many connections of one uid");
+	audit_number(line, "connections", most);
+	audit_errno(line, EDQUOT);
+	audit_end(line);
+}
+
+/* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
+static int take_quota(struct loop *loop, const struct connection *connection)
+{
+	const struct peer *peer = &connection->peer;
+	struct policy_limits limits;
+	bool first;
+
+	policy_caller_limits(peer->caller, &limits);
+	uint32_t most =
+		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
+	int error = quota_take(loop->house->quota, peer->uid, most, &first);
+	if (error == -EDQUOT && first)
+		record_quota(loop, peer->uid, most);
+	return error;
+}
+
+/* Its peer is known: it is served from now on. */
+static void admit(struct loop *loop, struct connection *connection)
+{
+	int error = take_quota(loop, connection);
+
+	if (error) {
+		connection_dismiss(connection, -error);
+		connection_close(connection, &loop->server);
+		return;
+	}
+	loop->house->service->counters->connections++;
+	if (policy_caller_subjects(connection->peer.caller))
+		list_add(&loop->known, connection);
+	else
+		list_stranger(loop, connection);
+	if (connection_start(connection, &loop->server))
+		drop(loop, connection);
+}
+
+static void identify(struct loop *loop, const struct arrival *arrival)
+{
+	struct connection *connection = connection_new(arrival->socket);
+	const struct policy *policy = loop->house->service->policy;
+
+	if (!connection)
+		return;
+	int error = peer_begin(arrival->socket, arrival->via, &connection->peer);
+	if (!error && peer_takes_time(policy)) {
+		error = connection_settle(connection, &loop->server);
+		if (!error)
+			return;
+	} else if (!error) {
+		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
+	}
+	if (error)
+		connection_close(connection, &loop->server);
+	else
+		admit(loop, connection);
+}
+
+/* ---- what other threads have for this one ------------------------------------------------------ */
+
+static void wake(struct loop *loop)
+{
+	uint64_t one = 1;
+
+	/* It fails only where it has been woken already, more often than can be counted. */
+	if (write(loop->wake.descriptor, &one, sizeof(one)) < 0)
+		return;
+}
+
+int loop_take(struct loop *loop, int socket, const char *via)
+{
+	struct arrival *arrival = malloc(sizeof(*arrival));
+
+	if (!arrival) {
+		close(socket);
+		return -ENOMEM;
+	}
+	*arrival = (struct arrival){.socket = socket, .via = via};
+	pthread_mutex_lock(&loop->mutex);
+	*loop->last_arrival = arrival;
+	loop->last_arrival = &arrival->next;
+	pthread_mutex_unlock(&loop->mutex);
+	wake(loop);
+	return 0;
+}
+
+/* In a thread of the lane. */
+static void job_done(struct job *job)
+{
+	struct loop *loop = job->context;
+
+	pthread_mutex_lock(&loop->mutex);
+	bool first = !loop->done;
+	job->next = NULL;
+	*loop->last_done = job;
+	loop->last_done = &job->next;
+	pthread_mutex_unlock(&loop->mutex);
+	if (first)
+		wake(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->mutex);
+	loop->stop = true;
+	pthread_mutex_unlock(&loop->mutex);
+	wake(loop);
+}
+
+/* A job of the lane, or the settling of a peer, has come to its end. */
+static void finish(struct loop *loop, struct job *job)
+{
+	struct connection *connection = job->connection;
+	bool settles = job->settles && !job->abandoned;
+	int error = (int)job->reply.error;
+
+	struct connection *ended = connection_finish(&loop->server, job);
+	if (!settles) {
+		if (ended)
+			drop(loop, ended);
+	} else if (error) {
+		connection_dismiss(connection, error);
+		connection_close(connection, &loop->server);
+	} else {
+		admit(loop, connection);
+	}
+}
+
+static int hear_threads(void *context, struct loop_source *source, uint32_t events)
+{
+	struct loop *loop = context;
+	uint64_t count;
+
+	(void)events;
+	if (read(source->descriptor, &count, sizeof(count)) < 0)
+		return 0;
+	pthread_mutex_lock(&loop->mutex);
+	struct arrival *arrivals = loop->arrivals;
+	struct job *done = loop->done;
+	bool stop = loop->stop;
+	loop->arrivals = NULL;
+	loop->last_arrival = &loop->arrivals;
+	loop->done = NULL;
+	loop->last_done = &loop->done;
+	pthread_mutex_unlock(&loop->mutex);
+	while (done) {
+		struct job *job = done;
+		done = job->next;
+		finish(loop, job);
+	}
+	while (arrivals) {
+		struct arrival *arrival = arrivals;
+		arrivals = arrival->next;
+		identify(loop, arrival);
+		free(arrival);
+	}
+	return stop ? -1 : 0;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
+
+int loop_watch(struct loop *loop, struct loop_source *source)
+{
+	/* The lowest bit tells a source from a connection. */
+	struct epoll_event event = {
+		.events = EPOLLIN,
+		.data.u64 = (uint64_t)(uintptr_t)source | 1,
+	};
+
+	return epoll_ctl(loop->server.epoll, EPOLL_CTL_ADD, source->descriptor, &event) < 0 ? -errno
+											    : 0;
+}
+
+void loop_unwatch(struct loop *loop, struct loop_source *source)
+{
+	epoll_ctl(loop->server.epoll, EPOLL_CTL_DEL, source->descriptor, NULL);
+}
+
+void loop_later(struct loop *loop, int ms, void (*ready)(void *context), void *context)
+{
+	loop->later = ready;
+	loop->later_context = context;
+	loop->later_due = clock_ms() + ms;
+}
+
+static int views_are_handled(void *context, struct loop_source *source, uint32_t events)
+{
+	(void)context;
+	(void)source;
+	(void)events;
+	return 0;
+}
+
+static int64_t sooner(int64_t one, int64_t other)
+{
+	if (one < 0)
+		return other;
+	return other < 0 || one < other ? one : other;
+}
+
+/* What is due by the clock. Returns in how many ms to come back, -1 for never. */
+static int keep_time(struct loop *loop)
+{
+	struct connection *stranger = loop->strangers.next;
+	struct server *server = &loop->server;
+
+	if (stranger == &loop->strangers && !loop->later_due && !server->first && !server->stuck)
+		return -1;
+	int64_t now = clock_ms();
+	if (loop->later_due && loop->later_due <= now) {
+		loop->later_due = 0;
+		loop->later(loop->later_context);
+	}
+	while (stranger != &loop->strangers && stranger->expires <= now) {
+		drop(loop, stranger);
+		stranger = loop->strangers.next;
+	}
+	int64_t due = connection_expire(server, now, end_connection, loop);
+	if (loop->later_due)
+		due = sooner(due, loop->later_due);
+	stranger = loop->strangers.next;
+	if (stranger != &loop->strangers)
+		due = sooner(due, stranger->expires);
+	if (due < 0)
+		return -1;
+	return due > now ? (int)(due - now) : 0;
+}
+
+static void serve_connection(struct loop *loop, struct connection *connection, uint32_t events)
+{
+	int end = connection_ready(connection, events, &loop->server);
+
+	if (end) {
+		drop(loop, connection);
+	} else if (connection->expires) {
+		list_remove(connection);
+		list_stranger(loop, connection);
+	}
+}
+
+static struct loop_source *source_of(const struct epoll_event *event)
+{
+	return event->data.u64 & 1 ? (void *)(uintptr_t)(event->data.u64 & ~(uint64_t)1) : NULL;
+}
+
+/* One batch of events. */
+static void turn(struct loop *loop)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int count = epoll_wait(loop->server.epoll, events, EVENTS_MAX, keep_time(loop));
+	/* What has been replaced must not be served to a request that was sent afterwards. Where there are more
+	 * events, that it is not among them says nothing. */
+	bool changed = count == EVENTS_MAX;
+
+	for (int i = 0; i < count; i++)
+		changed = changed || source_of(&events[i]) == &loop->views;
+	views_changed(loop->house->service->views, changed);
+	/* Connections first: what a source does may end one, of which an event may be among these. */
+	for (int i = 0; i < count; i++)
+		if (!source_of(&events[i]))
+			serve_connection(loop, events[i].data.ptr, events[i].events);
+	for (int i = 0; i < count; i++) {
+		struct loop_source *source = source_of(&events[i]);
+		if (source && source->ready(source->context, source, events[i].events))
+			loop->end = true;
+	}
+}
+
+void loop_run(struct loop *loop)
+{
+	while (!loop->end)
+		turn(loop);
+}
+
+struct loop *loop_new(struct house *house)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	struct server *server;
+
+	if (!loop)
+		return NULL;
+	server = &loop->server;
+	loop->house = house;
+	loop->known.next = loop->known.previous = &loop->known;
+	loop->strangers.next = loop->strangers.previous = &loop->strangers;
+	pthread_mutex_init(&loop->mutex, NULL);
+	loop->last_arrival = &loop->arrivals;
+	loop->last_done = &loop->done;
+	server->last = &server->first;
+	server->lane = house->lane;
+	server->open_timeout = house->open_timeout;
+	server->done = job_done;
+	server->context = loop;
+	server->operations = operations_new(house->service);
+	server->epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop->wake = (struct loop_source){
+		.descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.ready = hear_threads,
+		.context = loop,
+	};
+	loop->views = (struct loop_source){
+		.descriptor = views_descriptor(house->service->views),
+		.ready = views_are_handled,
+	};
+	if (!server->operations || server->epoll < 0 || loop->wake.descriptor < 0 ||
+		loop_watch(loop, &loop->wake) || loop_watch(loop, &loop->views)) {
+		loop_free(loop);
+		return NULL;
+	}
+	return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	while (loop->known.next != &loop->known)
+		drop(loop, loop->known.next);
+	while (loop->strangers.next != &loop->strangers)
+		drop(loop, loop->strangers.next);
+	if (loop->server.epoll >= 0)
+		close(loop->server.epoll);
+	if (loop->wake.descriptor >= 0)
+		close(loop->wake.descriptor);
+	operations_free(loop->server.operations);
+	pthread_mutex_destroy(&loop->mutex);
+	free(loop);
+}
