@@ -68,9 +68,18 @@ def test_rename_between_file_systems():
         place.directory("d/m")
         mount("tmpfs", f"{d}/m", "tmpfs")
         place.file("d/f")
-        with Setting(place, f"allow rename,create,read,delete {d}/**") as s:
+        place.file("d/m/x", "x")
+        with Setting(place, f"allow rename,create,read,write,delete,mkdir {d}/**") as s:
             equal([s.rename(f"{d}/f", f"{d}/m/f"), s.link(f"{d}/f", f"{d}/m/f"), s.ask(RMDIR, f"{d}/m"),
                    s.rename(f"{d}/m", f"{d}/n")], ["EXDEV", "EXDEV", "EBUSY", "EBUSY"])
+            # What lies beneath a mount is done in another thread.
+            equal([s.rename(f"{d}/m/x", f"{d}/m/y"), s.link(f"{d}/m/y", f"{d}/m/z"), s.symlink("y", f"{d}/m/l"),
+                   s.ask(UTIMENS, f"{d}/m/l", 0, 0, PAST), s.ask(CHMOD, f"{d}/m/l", 0, 0o604),
+                   s.ask(MKDIR, f"{d}/m/dir", 0, 0o777), s.rename(f"{d}/m/dir", f"{d}/m/z", EXCHANGE),
+                   s.ask(RMDIR, f"{d}/m/z"), s.ask(UNLINK, f"{d}/m/l")], ["OK"] * 9)
+            found = os.stat(f"{d}/m/y")
+            equal((sorted(os.listdir(f"{d}/m")), found.st_nlink, found.st_mtime, stat.S_IMODE(found.st_mode)),
+                  (["dir", "y"], 2, 2, 0o604))
     with Place() as place:
         in_child(run, place)
 
