@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char buffer[FDBROKER_REPLY_MAX];
@@ -344,9 +345,12 @@ int main(int argc, char **argv)
 		else
 			change_round(connection, operation, directory, i);
 	}
-	for (int i = 0; i < 2; i++)
-		if (racers[i] > 0)
-			kill(racers[i], SIGKILL);
+	for (int i = 0; i < 2; i++) {
+		if (racers[i] < 0)
+			continue;
+		kill(racers[i], SIGKILL);
+		waitpid(racers[i], NULL, 0);
+	}
 	for (unsigned int i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		if (answers[i])
 			printf("%s %lu\n", i ? strerrorname_np((int)i) : "OK", answers[i]);
