@@ -26,11 +26,13 @@
 struct move {
 	uint32_t right;
 	bool exchange; /* the new name's file gets the old name */
+	const struct peer *peer;
 	struct resolution from, to;
 	struct outcome *outcome;
 	struct outcome other; /* of the new name's resolution */
 	struct policy_decision decision;
 	struct parent from_parent, to_parent;
+	unsigned int tries;
 };
 
 static int invalid(struct outcome *outcome, const char *reason)
@@ -53,8 +55,10 @@ static int start(struct move *move, const struct resolver *resolver, const struc
 	int error = resolve_start(
 		&move->from, resolver, peer->caller, request->path, request->path_length, outcome);
 
+	move->peer = peer;
 	move->outcome = outcome;
 	move->from_parent.directory = move->to_parent.directory = -1;
+	move->tries = 0;
 	if (error)
 		return error;
 	error = resolve_start(&move->to, resolver, peer->caller, request->extra,
@@ -95,7 +99,10 @@ static int decide(struct move *move, bool from_is_directory, bool to_is_director
 	return !allowed ? -EACCES : apart ? -EXDEV : 0;
 }
 
-/* Opens the parents of both names. As parent_look; the caller closes them whatever is returned. */
+/*
+ * Opens the parents of both names in the same view. As parent_look; the caller closes them whatever is returned.
+ * -EAGAIN where the view becomes another all the time.
+ */
 static int look(struct move *move)
 {
 	int result = parent_look(&move->from, move->right, &move->decision, &move->from_parent);
@@ -104,6 +111,9 @@ static int look(struct move *move)
 		result = parent_look(&move->to, move->right, &move->decision, &move->to_parent);
 	if (move->other.verdict == VERDICT_DENY)
 		return deny(move, result, move->other.reason);
+	/* It was made anew in between: to the kernel the two are different mounts. */
+	if (!result && move->from.hold->shown != move->to.hold->shown)
+		return ++move->tries < RESOLVE_LINKS_MAX ? 1 : -EAGAIN;
 	return result;
 }
 
@@ -127,22 +137,22 @@ static int finish(struct move *move, int error)
 
 /* ---- rename ----------------------------------------------------------------------------------- */
 
-/* Whether nobody but root can put anything else at a name in that directory without the broker. */
-static bool is_roots(int directory)
+/* Whether the directory is root's, who is not the caller, and nobody else can put anything at a name in it. */
+static bool is_roots(const struct move *move, int directory)
 {
 	struct stat status;
 
 	/* With an access control list the group's bits are the most that anybody in it has (acl(5)). */
-	return fstat(directory, &status) == 0 && status.st_uid == 0 &&
+	return move->peer->uid != 0 && fstat(directory, &status) == 0 && status.st_uid == 0 &&
 	       !(status.st_mode & (S_IWGRP | S_IWOTH));
 }
 
 /* 1: it is, or may become, a directory; 0: it cannot; or a negative errno. */
-static int may_be_directory(const struct resolver *resolver, const struct parent *parent)
+static int may_be_directory(const struct move *move, const struct parent *parent)
 {
 	struct stat status;
-	int file =
-		resolve_beneath(resolver, parent->directory, parent->name, O_PATH | O_NOFOLLOW, 0);
+	int file = resolve_beneath(
+		move->from.resolver, parent->directory, parent->name, O_PATH | O_NOFOLLOW, 0);
 
 	if (file < 0)
 		return file;
@@ -150,7 +160,7 @@ static int may_be_directory(const struct resolver *resolver, const struct parent
 	close(file);
 	if (error)
 		return error;
-	return S_ISDIR(status.st_mode) || !is_roots(parent->directory);
+	return S_ISDIR(status.st_mode) || !is_roots(move, parent->directory);
 }
 
 /* For two names that a file could change: decides on what they may be. 0 or a negative errno. */
@@ -160,9 +170,9 @@ static int decide_on_type(struct move *move)
 
 	if (decide(move, true, true) == 0)
 		return 0;
-	from = may_be_directory(move->from.resolver, &move->from_parent);
+	from = may_be_directory(move, &move->from_parent);
 	if (from >= 0 && move->exchange)
-		to = may_be_directory(move->to.resolver, &move->to_parent);
+		to = may_be_directory(move, &move->to_parent);
 	/* Of a name that is not there the kernel says so, as of any. */
 	if (from < 0 || to < 0) {
 		decide(move, false, false);

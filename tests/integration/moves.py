@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import stat
 
 from broker import Broker, Client, Place, attempt
@@ -96,6 +97,29 @@ def test_rename_between_file_systems():
         in_child(run, place)
 
 
+def test_rename_while_the_directory_is_replaced():
+    """Old and new name are found in the same one of its views, or none."""
+    with Place() as place:
+        d, other = place.name("d"), place.name("other")
+        place.file("d/f")
+        place.file("other/f")
+        answers = set()
+        with Broker(place, f"subject a {{\n user 0\n allow rename {d}/**\n}}\n") as broker, \
+                Client(broker.abstract) as client:
+            racer = os.fork()
+            if racer == 0:
+                while True:
+                    libc.renameat2(-100, os.fsencode(d), -100, os.fsencode(other), EXCHANGE)
+            try:
+                for _ in range(1000):
+                    answers.add(client.ask(RENAME, f"{d}/f", extra=os.fsencode(f"{d}/g")))
+                    answers.add(client.ask(RENAME, f"{d}/g", extra=os.fsencode(f"{d}/f")))
+            finally:
+                os.kill(racer, signal.SIGKILL)
+                os.waitpid(racer, 0)
+        check("OK" in answers and answers <= {"OK", "ENOENT", "EAGAIN"}, answers)
+
+
 def test_rename_in_a_sticky_directory():
     with Place() as place:
         d = place.directory("d")
@@ -124,6 +148,11 @@ def test_what_may_become_a_directory_is_decided_on_as_one():
                    s.rename(f"{d}/root/none", f"{d}/root/f")], ["EACCES", "EACCES", "ENOENT"])
             equal([s.rename(f"{d}/theirs/f", f"{d}/root/g", EXCHANGE),
                    s.rename(f"{d}/root/g", f"{d}/theirs/f", EXCHANGE)], ["EACCES"] * 2)
+        # To whom root's directories are their own.
+        place.file("d/root/f")
+        rules = f" allow rename {d}/**\n deny read {d}/*/f/secret\n"
+        with Broker(place, f"subject a {{\n user 0\n{rules}}}\n") as broker, Client(broker.abstract) as client:
+            equal(client.ask(RENAME, f"{d}/root/f", extra=os.fsencode(f"{d}/root/g2")), "EACCES")
 
 
 # ---- link
@@ -271,6 +300,15 @@ def bare(d, old, new, operation, flags):
     return attempt(lambda: result(libc.renameat2(-100, os.fsencode(d + old), -100, os.fsencode(d + new), flags)))
 
 
+def connected(broker):
+    """A connection that is ME's, while this process stays root to look at what is done."""
+    os.seteuid(ME)
+    try:
+        return Client(broker.abstract)
+    finally:
+        os.seteuid(0)
+
+
 def move_at_random(generator, place, counts):
     """One policy, and sixty moves in a tree; what is allowed is done to a second tree without the broker."""
     d, twin = place.name("d"), place.name("twin")
@@ -281,7 +319,7 @@ def move_at_random(generator, place, counts):
     lines = "".join(f" {'deny' if deny else 'allow'} {','.join(rights)} {d}/{'/'.join(pattern)}\n"
                     for deny, rights, pattern in rules)
     names = ["/" + "/".join(names) for depth in (1, 2, 3) for names in itertools.product(NAMES, repeat=depth)]
-    with Broker(place, f"subject a {{\n user 0\n{lines}}}\n") as broker, Client(broker.abstract) as client:
+    with Broker(place, f"subject a {{\n user {ME}\n delegate\n{lines}}}\n") as broker, connected(broker) as client:
         for _ in range(60):
             there = [name for name in names if os.path.lexists(d + name)]
             operation, flags = generator.choice(((RENAME, 0), (RENAME, NOREPLACE), (RENAME, EXCHANGE), (LINK, 0)))
