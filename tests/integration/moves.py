@@ -17,6 +17,7 @@ from change import (ACCESS, CHMOD, EXCHANGE, LINK, LIST, ME, MKDIR, NOREPLACE, O
 from linux import CLONE_NEWNS, in_child, libc, mount, result, unshare
 from tap import check, equal, main
 
+PR_SET_PDEATHSIG = 1
 SEED = int(os.environ.get("FDBROKER_TEST_SEED", "20"))
 RIGHTS = ("read", "write", "create", "stat", "list", "readlink", "watch", "mkdir", "delete", "rename", "append")
 PAST = os.fsdecode(times((1, 0), (2, 0)))
@@ -108,6 +109,7 @@ def test_rename_while_the_directory_is_replaced():
                 Client(broker.abstract) as client:
             racer = os.fork()
             if racer == 0:
+                libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 while True:
                     libc.renameat2(-100, os.fsencode(d), -100, os.fsencode(other), EXCHANGE)
             try:
