@@ -257,7 +257,7 @@ def test_a_denied_name_is_not_touched():
             equal(tree(f"{d}"), before)
             record = s.denial(f"{d}/link/f")
             equal(record["opened"], f"{d}/no/f")
-            equal(s.denial(f"{d}/other")["to"], f"{d}/no/none/x")
+            check(f"{d}/no/f" in [r.get("to") for r in s.broker.events("request") if r["path"] == f"{d}/other"])
 
 
 def test_directories_on_the_way_may_be_links():
