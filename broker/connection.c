@@ -418,6 +418,7 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->stranger = stranger;
 	job->request = *request;
 	job->request.path = job->message + (request->path - server->buffer);
+	job->request.extra = job->message + (request->extra - server->buffer);
 	job->directory = reply->directory;
 	job->done = server->done;
 	job->context = server->context;

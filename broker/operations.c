@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "attributes.h"
+#include "change.h"
 #include "clock.h"
+#include "move.h"
 #include "open.h"
 #include "tree.h"
 
@@ -177,6 +180,35 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+/* For those that change something, and answer nothing but that. */
+static int run_change(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	static int (*const changes[])(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, struct outcome *outcome) = {
+		[FDBROKER_MKDIR] = change_mkdir,
+		[FDBROKER_RMDIR] = change_rmdir,
+		[FDBROKER_UNLINK] = change_unlink,
+		[FDBROKER_RENAME] = move_rename,
+		[FDBROKER_LINK] = move_link,
+		[FDBROKER_SYMLINK] = change_symlink,
+		[FDBROKER_CHMOD] = attributes_chmod,
+		[FDBROKER_UTIMENS] = attributes_utimens,
+	};
+	__attribute__((uninitialized)) struct outcome outcome;
+
+	outcome.rights = 0;
+	outcome.opened[0] = '\0';
+	int error = changes[request->operation](&operations->resolver, peer, request, &outcome);
+	if (error == -EINPROGRESS)
+		return put_off(reply, &outcome);
+	if (error)
+		record_failure(operations, peer, request, &outcome, error);
+	else
+		record_success(operations, peer, request, &outcome);
+	return error;
+}
+
 int operations_administer(
 	struct operations *operations, const struct peer *peer, const struct request *request)
 {
@@ -280,6 +312,14 @@ static const struct {
 	{FDBROKER_READLINK, run_readlink},
 	{FDBROKER_LIST, run_list},
 	{FDBROKER_TREE, run_tree},
+	{FDBROKER_MKDIR, run_change},
+	{FDBROKER_RMDIR, run_change},
+	{FDBROKER_UNLINK, run_change},
+	{FDBROKER_RENAME, run_change},
+	{FDBROKER_LINK, run_change},
+	{FDBROKER_SYMLINK, run_change},
+	{FDBROKER_CHMOD, run_change},
+	{FDBROKER_UTIMENS, run_change},
 };
 
 /* The errno, negative, or 0. */

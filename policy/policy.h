@@ -517,9 +517,10 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /* What this version of fdbrokerd does; the other rights are the language's alone so far. */
-#define POLICY_SERVED_RIGHTS                                                      \
-	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | \
-		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE)
+#define POLICY_SERVED_RIGHTS                                                                       \
+	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST |                  \
+		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE | POLICY_MKDIR | POLICY_DELETE | \
+		POLICY_RENAME | POLICY_APPEND)
 
 /* Adds a warning about each rule that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
