@@ -5,6 +5,7 @@ import resource
 import shutil
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from broker import Broker, Client, Place
 from linux import CLONE_NEWNS, as_user, in_child, libc, mount, result, umount, unshare
@@ -70,6 +71,13 @@ class World:
             if stat.S_ISDIR(status.st_mode):
                 found.append((status.st_dev, status.st_ino))
         return found
+
+    def is_writable(self, name):
+        """Whether any view of it that the worker holds can be written."""
+        return any(not os.statvfs(f"/proc/{self.broker.worker}/fd/{number}").f_flag & os.ST_RDONLY
+                   for number in os.listdir(f"/proc/{self.broker.worker}/fd")
+                   if os.path.samestat(os.stat(f"/proc/{self.broker.worker}/fd/{number}"),
+                                       os.stat(self.place.name(name))))
 
     def is_held(self, name):
         status = os.stat(self.place.name(name))
@@ -156,6 +164,14 @@ def test_the_home_itself(place):
         equal(world.read(ANN, "home/ann/f"), "f")
         check(world.is_held("home/ann") and not world.is_held("home"))
         equal(world.answer(BEN, "home/ann/f"), "EACCES")
+        # A home that is reached through a link is none, even where the link leads to what is his.
+        os.symlink("ann", place.name("home/ben"))
+        equal(world.answer(BEN, "home/ben/f"), "EACCES")
+        os.unlink(place.name("home/ben"))
+        place.file("home/ben/f", "ben's", 0o600)
+        equal(world.read(BEN, "home/ben/f"), "ben's")
+        # As a name in what it lies in it is nobody's.
+        check(world.answer(ANN, "home/ann", os.O_CREAT | os.O_WRONLY, 0o600) == "EACCES")
 
 
 @in_world
@@ -164,8 +180,11 @@ def test_trees(place):
         place.file(f"home/{name}/shared/f", name)
         place.file(f"mapped/{name}/f", name)
         place.directory(f"spool/{uid}/box", 0o777)
+    place.directory("literal/box")
     with World(place, "allow tree %h/shared", "allow write-tree @/spool/%U/box", "allow tree @/mapped/%u idmap 0 caller",
-               "allow tree @/per%%cent") as world:
+               "allow tree @/per%%cent", "allow write-tree @/literal/box") as world:
+        # What a tree lies in is there to be looked at.
+        check(world.is_held("literal") and not world.is_writable("literal"))
         for _ in range(2):
             for name, uid, other in (("ann", ANN, "ben"), ("ben", BEN, "ann")):
                 equal(world.tree(uid, f"home/{name}/shared", "f"), (name, 0))
@@ -264,17 +283,55 @@ def test_more_callers_than_there_are_places_for(place):
                 equal(world.read(uid, f"spool/{uid}/d/f"), str(uid))
         held = len(world.held()) - before
         equal(held, 100)
-        # One who has a place keeps it, and hears of changes; one who lost it gets it anew.
+        # Whoever asks again and again keeps his place.
+        for uid in uids[1:150]:
+            equal(world.read(uids[0], f"spool/{uids[0]}/d/f"), str(uids[0]))
+            equal(world.read(uid, f"spool/{uid}/d/f"), str(uid))
+            check(world.is_held(f"spool/{uids[0]}/d"), uid)
+        equal(world.read(uids[-1], f"spool/{uids[-1]}/d/f"), str(uids[-1]))
+        # One who has a place hears of changes; one who lost it gets one anew.
         last = uids[-1]
         os.rename(place.name(f"spool/{last}/d"), place.name(f"spool/{last}/away"))
         equal(world.answer(last, f"spool/{last}/d/f"), "ENOENT")
-        os.rename(place.name(f"spool/{uids[0]}/d"), place.name(f"spool/{uids[0]}/away"))
-        equal(world.answer(uids[0], f"spool/{uids[0]}/d/f"), "ENOENT")
-        os.rename(place.name(f"spool/{uids[0]}/away"), place.name(f"spool/{uids[0]}/d"))
-        equal(world.read(uids[0], f"spool/{uids[0]}/d/f"), str(uids[0]))
+        lost = uids[190]
+        check(not world.is_held(f"spool/{lost}/d"))
+        os.rename(place.name(f"spool/{lost}/d"), place.name(f"spool/{lost}/away"))
+        equal(world.answer(lost, f"spool/{lost}/d/f"), "ENOENT")
+        os.rename(place.name(f"spool/{lost}/away"), place.name(f"spool/{lost}/d"))
+        equal(world.read(lost, f"spool/{lost}/d/f"), str(lost))
         equal(len(world.held()) - before, 99)
         # What is watched is bounded as well: the way to all of them, and the last two steps of each that is there.
         equal(watches(world), len(place.path.split("/")) + 1 + 99 * 2 + 1)
+        equal(len(world.broker.events("ready")), 1)
+
+
+@in_world
+def test_many_at_once(place):
+    """More callers at once than there are places for, while directories come and go."""
+    uids = range(6000, 6080)
+    for uid in uids:
+        place.file(f"spool/{uid}/d/f", str(uid), 0o600)
+
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+    with World(place, "allow read @/spool/%U/d/*", preexec_fn=few_files) as world:
+        def ask_in_turn(first):
+            for i in range(100):
+                uid = uids[(first * 10 + i * (first + 1)) % len(uids)]
+                equal(error_of(world.read, uid, f"spool/{uid}/d/f"), str(uid))
+            return True
+
+        def disturb():
+            for i in range(300):
+                os.mkdir(place.name(f"spool/{uids[i % len(uids)]}/new"))
+                mount("tmpfs", place.name("mounted"), "tmpfs")
+                umount(place.name("mounted"))
+                os.rmdir(place.name(f"spool/{uids[i % len(uids)]}/new"))
+        place.directory("mounted")
+        with ThreadPoolExecutor(8) as pool:
+            asking = [pool.submit(in_child, ask_in_turn, first, timeout=90) for first in range(7)]
+            pool.submit(in_child, disturb, timeout=90).result()
+            equal([a.result() for a in asking], [True] * 7)
         equal(len(world.broker.events("ready")), 1)
 
 
