@@ -300,8 +300,8 @@ def test_more_callers_than_there_are_places_for(place):
         os.rename(place.name(f"spool/{lost}/away"), place.name(f"spool/{lost}/d"))
         equal(world.read(lost, f"spool/{lost}/d/f"), str(lost))
         equal(len(world.held()) - before, 99)
-        # What is watched is bounded as well: the way to all of them, and the last two steps of each that is there.
-        equal(watches(world), len(place.path.split("/")) + 1 + 99 * 2 + 1)
+        # What is watched is bounded as well: the way to all of them, and the last step to each.
+        equal(watches(world), len(place.path.split("/")) + 1 + 100)
         equal(len(world.broker.events("ready")), 1)
 
 
