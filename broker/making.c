@@ -28,6 +28,7 @@ struct made {
 	struct idmap map;
 	uint64_t mounts;	/* mounts_signature, when it was made */
 	struct watches watches; /* of the answer that was given last */
+	uint32_t asked;		/* of a slot: the question by which it was taken last */
 	bool busy;		/* some thread makes it, and adds to ... */
 	struct watches coming;	/* ... these */
 };
@@ -364,7 +365,8 @@ static int take_slot(
 		*slot = calloc(1, sizeof(**slot));
 	if (!*slot)
 		return -ENOMEM;
-	if ((*slot)->busy)
+	/* One that was overtaken has been given up, and the slot is another caller's by now. */
+	if ((*slot)->busy || (int32_t)(message->id - (*slot)->asked) < 0)
 		return -ETIMEDOUT;
 	error = template_expand(&making->users, template->path, message->uid, path);
 	char *copy = error ? NULL : strdup(path);
@@ -374,6 +376,7 @@ static int take_slot(
 	(*slot)->path = copy;
 	(*slot)->attributes = template->attributes;
 	(*slot)->map = template->map;
+	(*slot)->asked = message->id;
 	*made = *slot;
 	return 0;
 }

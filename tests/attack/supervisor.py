@@ -188,6 +188,12 @@ def test_a_caller_is_chosen_and_no_path():
         for uid, template in ((4294967293, 2), (5003, 1)):
             answer, descriptors = ask(questions, OF_CALLER.pack(CALLERS, 3, template, 0, uid, 0) + b"/etc")
             equal((answer[3], descriptors), (errno.ENOENT, []))
+        # A question that another has overtaken, since a thread was late, takes no place away.
+        for id, uid, wanted in ((11, 5001, 0), (10, 5002, errno.ETIMEDOUT), (12, 5002, 0)):
+            answer, descriptors = ask(questions, struct.pack("=IIIIiII16x", CALLERS, id, 4, 1, 0, uid, 0))
+            equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), id)
+            for descriptor in descriptors:
+                os.close(descriptor)
         for name, wanted in ((b"null", 0), (b"f", errno.EACCES), (b"../5001/null", errno.EXDEV)):
             answer, descriptors = ask(questions, OF_CALLER.pack(DEVICE, 1, 0, 0, 5002, 0) + name)
             equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), name)
