@@ -67,6 +67,7 @@ bool lane_withdraw(struct lane *lane, struct job *job);
 
 struct lane_state {
 	unsigned int waiting, running, threads;
+	unsigned int stuck; /* of those that run, for nobody any more: they hang in a file system */
 };
 
 void lane_state(struct lane *lane, struct lane_state *state);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "clock.h"
 #include "open.h"
 #include "tree.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,13 @@ struct operations *operations_new(const struct service *service)
 		free(operations);
 		return NULL;
 	}
+	operations->record = (struct record){
+		.line = &operations->line,
+		.log = service->log,
+		.sums = service->sums,
+		.grants = service->log_grants,
+	};
+	statistics_join(service->statistics, &operations->statistics);
 	return operations;
 }
 
@@ -36,6 +43,7 @@ void operations_free(struct operations *operations)
 {
 	if (!operations)
 		return;
+	statistics_leave(operations->service->statistics, &operations->statistics);
 	policy_scratch_free(operations->resolver.scratch);
 	free(operations);
 }
@@ -45,92 +53,6 @@ void operations_patience(
 {
 	operations->resolver.patience = patience;
 	operations->resolver.cancelled = cancelled;
-}
-
-/* ---- the record -------------------------------------------------------------------------------
- */
-
-static void record_begin(
-	struct operations *operations, const struct peer *peer, const char *verdict)
-{
-	struct audit_line *line = &operations->line;
-
-	audit_begin(line, operations->service->log, "request");
-	audit_string(line, "verdict", verdict);
-	if (policy_caller_subjects(peer->caller))
-		audit_string(line, "subject", policy_caller_subject(peer->caller, 0));
-	audit_number(line, "uid", peer->uid);
-	audit_number(line, "gid", peer->gid);
-	audit_number(line, "pid", peer->pid);
-	audit_string(line, "via", peer->via);
-}
-
-static const char *reason_text(const struct policy_decision *decision)
-{
-	switch (decision->reason) {
-	case POLICY_ALLOWED:
-		return NULL;
-	case POLICY_NO_SUBJECT:
-		return "no subject of the policy is this caller";
-	case POLICY_NO_RULE:
-		return "no rule allows it";
-	case POLICY_DENY_RULE:
-		return "a rule denies it";
-	case POLICY_OWNERS_DIFFER:
-		return "the rules that allow it disagree about the owner";
-	case POLICY_TOO_COMPLEX:
-		return "too many wildcards at once";
-	}
-	return NULL;
-}
-
-static void record_outcome(struct operations *operations, const struct peer *peer,
-	const struct request *request, const struct outcome *outcome, int error)
-{
-	struct audit_line *line = &operations->line;
-	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
-	const char *reason = outcome->reason;
-	char rights[POLICY_RIGHTS_BUFFER];
-
-	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
-	if (decision) {
-		policy_rights_print(outcome->rights, rights, sizeof(rights));
-		audit_string(line, "right", rights);
-	}
-	audit_bytes(line, "path", request->path, request->path_length);
-	if (outcome->opened[0])
-		audit_string(line, "opened", outcome->opened);
-	if (decision && decision->rule) {
-		char place[4096];
-		snprintf(place, sizeof(place), "%s:%u", decision->rule->file, decision->rule->line);
-		audit_string(line, "rule", place);
-	}
-	if (!reason && decision)
-		reason = reason_text(decision);
-	audit_string(line, "reason", reason);
-	audit_errno(line, error);
-	audit_end(line);
-}
-
-void operations_malformed(
-	struct operations *operations, const struct peer *peer, const char *reason, int error)
-{
-	record_begin(operations, peer, "error");
-	audit_string(&operations->line, "reason", reason);
-	audit_errno(&operations->line, error);
-	audit_end(&operations->line);
-}
-
-/* Records what was refused before the policy was asked. */
-static void record_refusal(struct operations *operations, const struct peer *peer,
-	const struct request *request, const char *reason, int error)
-{
-	operations->service->counters->denials++;
-	record_begin(operations, peer, "deny");
-	audit_bytes(&operations->line, "path", request->path, request->path_length);
-	audit_string(&operations->line, "reason", reason);
-	audit_errno(&operations->line, error);
-	audit_end(&operations->line);
 }
 
 /* ---- the operations ---------------------------------------------------------------------------
@@ -144,14 +66,27 @@ static void record_failure(struct operations *operations, const struct peer *pee
 	const struct request *request, struct outcome *outcome, int error)
 {
 	if (outcome->verdict == VERDICT_DENY)
-		operations->service->counters->denials++;
+		operations->denied = true;
 	else if (error == -EACCES && !outcome->reason)
 		outcome->reason =
 			outcome->opened[0]
 				? "what the link leads to is not there, or not served"
 				: "the file system refuses it: a device, or not for the broker";
 	if (outcome->verdict == VERDICT_DENY || outcome->reason)
-		record_outcome(operations, peer, request, outcome, -error);
+		record_request(&operations->record, peer, request, outcome, -error);
+}
+
+/* Whether nobody waits for it any more. What it then comes to is not what the caller was told. */
+static bool is_cancelled(const struct operations *operations)
+{
+	return operations->resolver.cancelled && *operations->resolver.cancelled;
+}
+
+static void record_success(struct operations *operations, const struct peer *peer,
+	const struct request *request, const struct outcome *outcome)
+{
+	if (!is_cancelled(operations))
+		record_request(&operations->record, peer, request, outcome, 0);
 }
 
 /* It is done again from its start, with more patience. */
@@ -177,6 +112,7 @@ static int run_opening(struct operations *operations, const struct peer *peer,
 		record_failure(operations, peer, request, &outcome, file);
 		return file;
 	}
+	record_success(operations, peer, request, &outcome);
 	reply->descriptor = file;
 	return 0;
 }
@@ -211,6 +147,7 @@ static int run_inspection(struct operations *operations, const struct peer *peer
 		record_failure(operations, peer, request, &outcome, (int)length);
 		return (int)length;
 	}
+	record_success(operations, peer, request, &outcome);
 	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
@@ -240,37 +177,50 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	if (peer->uid != 0 && peer->uid != operations->service->daemon_uid) {
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
+			request->operation == FDBROKER_RELOAD
+				? "reload is for root and the daemon's user"
+				: "status is for root and the daemon's user",
+			EACCES);
+		return -EACCES;
+	}
+	return request->path_length || request->flags || request->mode ? -EINVAL : 0;
+}
+
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
 	const struct service *service = operations->service;
 	struct policy_summary summary;
 
-	if (peer->uid != 0 && peer->uid != service->daemon_uid) {
-		record_refusal(operations, peer, request,
-			"status is for root and the daemon's user", EACCES);
-		return -EACCES;
-	}
-	if (request->path_length || request->flags || request->mode)
-		return -EINVAL;
+	int error = operations_administer(operations, peer, request);
+	if (error)
+		return error;
 	policy_summarize(operations->resolver.policy, &summary);
-	int length = snprintf(operations->data, sizeof(operations->data),
+	char *text = operations->data;
+	size_t size = sizeof(operations->data);
+	size_t used = (size_t)snprintf(text, size,
 		"version %s\n"
 		"policy %s\n"
 		"pid %d\n"
 		"started %s\n"
 		"loaded %s\n"
+		"age %lld\n"
 		"subjects %zu\n"
 		"rules %zu\n"
-		"connections %zu\n"
-		"requests %llu\n"
-		"denials %llu\n",
+		"connections %zu\n",
 		FDBROKER_VERSION, service->policy_path, (int)getppid(), service->started,
-		service->loaded, summary.subjects, summary.rules, service->counters->connections,
-		(unsigned long long)service->counters->requests,
-		(unsigned long long)service->counters->denials);
-	reply->data = operations->data;
-	reply->data_length = (size_t)length;
+		service->loaded, (long long)(clock_ms() - service->loaded_at) / 1000,
+		summary.subjects, summary.rules, *service->connections);
+	used += service->tell_more(service->tell_context, text + used, size - used);
+	used += statistics_print(service->statistics, text + used, size - used);
+	reply->data = text;
+	reply->data_length = used;
 	return 0;
 }
 
@@ -288,25 +238,56 @@ static const struct {
 	{FDBROKER_TREE, run_tree},
 };
 
-void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+/* The errno, negative, or 0. */
+static int run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply)
 {
-	int error = -EOPNOTSUPP;
-
-	*reply = (struct reply){.descriptor = -1};
 	if (stranger) {
-		operations->service->counters->denials++;
-		operations_malformed(
-			operations, peer, "the sender is not who connected (see delegate)", EACCES);
-		reply->error = EACCES;
-		operations->service->counters->requests++;
-		return;
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
+			"the sender is not who connected (see delegate)", EACCES);
+		return -EACCES;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].operation == request->operation)
-			error = table[i].run(operations, peer, request, reply);
+			return table[i].run(operations, peer, request, reply);
+	return -EOPNOTSUPP;
+}
+
+static void count(struct operations *operations, unsigned int operation,
+	enum statistics_result result, const struct request *request)
+{
+	statistics_request(
+		&operations->statistics, operation, result, (int64_t)(clock_ns() - request->began));
+}
+
+void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+	const struct request *request, struct reply *reply)
+{
+	*reply = (struct reply){.descriptor = -1};
+	operations->denied = false;
+	int error = run(operations, peer, stranger, request, reply);
 	resolve_end(&operations->resolver);
 	reply->error = (uint32_t)-error;
-	if (!reply->deferred)
-		operations->service->counters->requests++;
+	if (!reply->deferred && !is_cancelled(operations))
+		count(operations, request->operation,
+			!error		     ? STATISTICS_ALLOW
+			: operations->denied ? STATISTICS_DENY
+					     : STATISTICS_ERROR,
+			request);
+}
+
+void operations_malformed(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error)
+{
+	record_refusal(&operations->record, peer, NULL, false, reason, error);
+	count(operations, 0, STATISTICS_ERROR, request);
+}
+
+void operations_timed_out(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	record_refusal(&operations->record, peer, request, false,
+		"the file system does not answer (--open-timeout)", ETIMEDOUT);
+	count(operations, request->operation, STATISTICS_ERROR, request);
 }

@@ -20,6 +20,7 @@ struct request {
 	uint32_t mode;
 	const char *path;
 	size_t path_length;
+	uint64_t began; /* when it was received: clock_ns; set by who receives it */
 };
 
 /* What it is answered. Filled by the operation, sent by the connection, which then closes

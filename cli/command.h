@@ -34,8 +34,12 @@ int command_check(const struct command *self, int argc, char **argv);
 int command_test(const struct command *self, int argc, char **argv);
 int command_explain(const struct command *self, int argc, char **argv);
 int command_fmt(const struct command *self, int argc, char **argv);
+int command_log(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
 int command_reload(const struct command *self, int argc, char **argv);
+
+/* The record that `log` reads unless told otherwise. */
+#define LOG_DEFAULT_FILE "/var/log/fdbroker.log"
 
 /*
  * getopt_long(3) with what every subcommand has in common: --help is printed and ends the program

@@ -81,9 +81,21 @@ static const struct command commands[] = {
 		"  --chdir           start COMMAND in it\n" SOCKET_HELP
 		"COMMAND gets the directory as the descriptor whose number is in $FDBROKER_TREE, and opens\n"
 		"what is beneath with permissions of its own. Without COMMAND, the names in it are printed.\n"},
-	{"status", command_status, "[--json] [--socket ADDRESS]",
+	{"log", command_log, "[--file FILE] [--follow] [--json] [FILTER...]",
+		"show the broker's record to a person",
+		"  --file FILE       the record; " LOG_DEFAULT_FILE
+		" by default, - is standard input\n"
+		"  --follow          wait for what comes, also in a new file of that name\n"
+		"  --uid USER        only what this user asked, by name or number\n"
+		"  --subject NAME    only what this subject's callers asked\n"
+		"  --verdict LIST    of allow,deny,error,warning\n"
+		"  --since TIME      only from then: as 2026-11-20T18:29, in UTC, or as long ago as 30m,\n"
+		"                    2h or 1d\n"
+		"  --json            print the lines as they are in the record\n"},
+	{"status", command_status, "[--json | --metrics] [--socket ADDRESS]",
 		"ask the broker about itself (root and the broker's own user only)",
-		"  --json            print one JSON object\n" SOCKET_HELP},
+		"  --json            print one JSON object\n"
+		"  --metrics         print metrics for Prometheus\n" SOCKET_HELP},
 	{"reload", command_reload, "[--socket ADDRESS]",
 		"have the broker read its policy again (root and the broker's own user only)",
 		SOCKET_HELP

@@ -224,6 +224,8 @@ const char *policy_caller_subject(const struct policy_caller *caller, size_t i);
 /* Whether a message of this connection may come from another uid (`delegate` in
  * every subject that matched, and there is one). */
 bool policy_caller_delegates(const struct policy_caller *caller);
+/* Whether what it is granted is to be recorded (`log grants` in any subject that matched). */
+bool policy_caller_logs_grants(const struct policy_caller *caller);
 
 /* ---- deciding ---------------------------------------------------------------------------------
  */
@@ -500,6 +502,7 @@ struct policy_subject_match {
 	unsigned int mismatch; /* POLICY_MISMATCH_*: the kinds of lines that fail; 0: it matches */
 	/* Of each kind the value that holds, as written; NULL where none does or there is no line. */
 	const char *held[POLICY_KINDS];
+	bool logs_grants; /* it has a line `log grants` */
 };
 
 /* The i-th of the summary's count of subjects. The strings live as long as the policy. */

@@ -308,11 +308,11 @@ def test_a_caller_that_matches_no_subject_is_answered_and_then_let_go():
 
 
 def test_a_record_that_nobody_reads_stops_nobody():
-    with Setting() as s:
+    with Setting(options=["--log-grants"]) as s:
         def client():
             with Client(s.broker.abstract) as c:
-                return {c.ask(path="/etc/shadow") for _ in range(3000)}, c.ask(path=s.file)
-        equal(s.run(client), ({"EACCES"}, "OK"))
+                return {c.ask(path=s.file) for _ in range(3000)}
+        equal(s.run(client), {"OK"})
         s.broker.read()
         # What was lost meanwhile is counted as soon as there is room again.
         s.run(lambda: ask(s.broker.abstract, "/etc/shadow"))
@@ -328,7 +328,7 @@ def test_the_connections_of_one_do_not_exhaust_the_broker():
             with Client(s.broker.abstract) as good:
                 crowd = [Client(s.broker.abstract) for _ in range(100)]
                 time.sleep(0.3)
-                # No room is left for another descriptor: that is what it says.
+                # The crowd waits in the backlog, and leaves room for what those need who are connected.
                 while_full = good.ask(path=s.file)
                 for c in crowd:
                     c.socket.close()
@@ -336,7 +336,7 @@ def test_the_connections_of_one_do_not_exhaust_the_broker():
                 while good.ask(path=s.file) != "OK":
                     check(time.monotonic() < end, "no recovery")
                 return while_full, ask(s.broker.abstract, s.file)
-        equal(s.run(client), ("EMFILE", "OK"))
+        equal(s.run(client), ("OK", "OK"))
         # CPU time shows whether accepting spun meanwhile.
         check(len(s.broker.events("accept")) < 20, len(s.broker.events("accept")))
 
