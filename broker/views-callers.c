@@ -6,10 +6,10 @@
  * Each has a number at the maker too, behind those that are named: who takes over the place takes over the number,
  * and the maker forgets what it watched for the one before.
  */
-#include "questions.h"
 #include "views-table.h"
 
 #include "clock.h"
+#include "questions.h"
 
 #include <errno.h>
 #include <stdlib.h>
