@@ -201,8 +201,8 @@ static int open_device(struct opening *opening, int view, const char *relative)
 	close(node);
 	if (!granted)
 		return -EACCES;
-	return views_open_device(
-		resolver->views, opening->access.directory, attributes, relative, opening->flags);
+	return views_open_device(resolver->views, opening->access.directory, attributes,
+		opening->peer->caller, relative, opening->flags);
 }
 
 /* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */
@@ -210,9 +210,7 @@ static int try_create(struct opening *opening, int *view, const char **relative)
 {
 	settle(opening, true);
 	*view = resolve_view(&opening->resolution, POLICY_CREATE, &opening->create, relative);
-	int error = *view < 0 ? *view
-			      : resolve_check_names(
-					&opening->resolution, *view, *relative, &opening->create);
+	int error = *view < 0 ? *view : resolve_check_names(&opening->resolution, *view, *relative);
 	return error ? error : create_file(opening, *view, *relative);
 }
 
@@ -260,7 +258,7 @@ static int try_access(struct opening *opening, int *view, const char **relative)
 	*view = resolve_view(&opening->resolution, opening->rights, &opening->access, relative);
 	if (*view < 0)
 		return *view;
-	int error = resolve_check_names(&opening->resolution, *view, *relative, &opening->access);
+	int error = resolve_check_names(&opening->resolution, *view, *relative);
 	if (error)
 		return error;
 	int file = open_present(opening, *view, *relative);

@@ -24,7 +24,7 @@ int parent_look(struct resolution *resolution, uint32_t rights,
 {
 	const char *relative;
 	int view = resolve_view(resolution, rights, decision, &relative);
-	int error = view < 0 ? view : resolve_check_names(resolution, view, relative, decision);
+	int error = view < 0 ? view : resolve_check_names(resolution, view, relative);
 
 	parent->directory = -1;
 	if (error)

@@ -22,24 +22,6 @@ static void warn_of_rights(const struct policy *policy, const struct policy_rule
 	policy_warn(policy, diagnostics, rule->place.file, rule->place.line, NULL, message);
 }
 
-/* Braces make several trees of one rule: it is told of once. */
-static void warn_of_trees(const struct policy *policy, struct policy_diagnostics *diagnostics)
-{
-	const struct policy_tree *told = NULL;
-
-	for (size_t i = 0; i < policy->tree_count; i++) {
-		const struct policy_tree *tree = &policy->trees[i];
-
-		if (!tree->variables ||
-			(told && told->line == tree->line && told->file == tree->file))
-			continue;
-		policy_warn(policy, diagnostics, tree->file, tree->line,
-			"name the directories, or allow the rights on what is in them: read %h/**",
-			"a tree with a variable: not served by this version: it allows nothing yet");
-		told = tree;
-	}
-}
-
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
 	struct policy_summary summary;
@@ -50,5 +32,4 @@ void policy_unserved(const struct policy *policy, struct policy_diagnostics *dia
 		policy_rule_get(policy, i, &rule);
 		warn_of_rights(policy, &rule, diagnostics);
 	}
-	warn_of_trees(policy, diagnostics);
 }
