@@ -4,6 +4,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,7 +31,8 @@ struct message {
 struct waiting {
 	struct waiting *next;
 	struct fdbroker_reply reply;
-	int descriptor; /* -1 where none */
+	int descriptor;	 /* -1 where none */
+	struct job *job; /* whose descriptor it is, of a reply from the lane; else NULL */
 	char data[];
 };
 
@@ -186,8 +188,28 @@ static int send_or_say(int socket, struct fdbroker_reply *reply, int descriptor,
 	return send_reply(socket, reply, -1, data);
 }
 
+/* The descriptor of a reply has been sent, or never will be. Of a job's, closing may take as long as opening did. */
+static void close_sent(struct server *server, int descriptor, struct job *job)
+{
+	if (job)
+		lane_close(server->lane, job);
+	else if (descriptor >= 0)
+		close(descriptor);
+}
+
+static void drop_first(struct connection *connection, struct server *server)
+{
+	struct waiting *waiting = connection->first;
+
+	connection->first = waiting->next;
+	if (!connection->first)
+		connection->last = &connection->first;
+	close_sent(server, waiting->descriptor, waiting->job);
+	free(waiting);
+}
+
 /* Sends what waits, as far as there is room. 0, or -1 where the connection is at its end. */
-static int flush(struct connection *connection)
+static int flush(struct connection *connection, struct server *server)
 {
 	while (connection->first) {
 		struct waiting *waiting = connection->first;
@@ -197,27 +219,22 @@ static int flush(struct connection *connection)
 			return 0;
 		if (error)
 			return -1;
-		if (waiting->descriptor >= 0)
-			close(waiting->descriptor);
-		connection->first = waiting->next;
-		if (!connection->first)
-			connection->last = &connection->first;
-		free(waiting);
+		drop_first(connection, server);
 	}
 	return 0;
 }
 
-/* Keeps a reply until there is room. It owns the descriptor. 0, or -1 without memory for it. */
-static int keep(struct connection *connection, const struct fdbroker_reply *reply, int descriptor,
-	const char *data)
+/* Keeps a reply until there is room. It owns the descriptor and the job. 0, or -1 without memory for it. */
+static int keep(struct connection *connection, struct server *server,
+	const struct fdbroker_reply *reply, int descriptor, const char *data, struct job *job)
 {
 	struct waiting *waiting = malloc(sizeof(*waiting) + reply->data_length);
 
 	if (!waiting) {
-		if (descriptor >= 0)
-			close(descriptor);
+		close_sent(server, descriptor, job);
 		return -1;
 	}
+	waiting->job = job;
 	waiting->next = NULL;
 	waiting->reply = *reply;
 	waiting->descriptor = descriptor;
@@ -228,8 +245,12 @@ static int keep(struct connection *connection, const struct fdbroker_reply *repl
 	return 0;
 }
 
-/* Sends the reply, or leaves it waiting. 0, or -1 where the connection is at its end. */
-static int answer(struct connection *connection, const struct request *request, struct reply *reply)
+/*
+ * Sends the reply, or leaves it waiting. `job`, unless it is NULL, is the one that the reply is of; it is the lane's
+ * then. 0, or -1 where the connection is at its end.
+ */
+static int answer(struct connection *connection, struct server *server,
+	const struct request *request, const struct reply *reply, struct job *job)
 {
 	struct fdbroker_reply header = {
 		.version = FDBROKER_PROTOCOL_VERSION,
@@ -244,9 +265,8 @@ static int answer(struct connection *connection, const struct request *request, 
 	if (!connection->first)
 		error = send_or_say(connection->socket, &header, reply->descriptor, reply->data);
 	if (error == -EAGAIN)
-		return keep(connection, &header, reply->descriptor, reply->data);
-	if (reply->descriptor >= 0)
-		close(reply->descriptor);
+		return keep(connection, server, &header, reply->descriptor, reply->data, job);
+	close_sent(server, reply->descriptor, job);
 	return error ? -1 : 0;
 }
 
@@ -267,12 +287,29 @@ void connection_dismiss(struct connection *connection, int error)
 #define PROD_TIME  100
 #define PROD_TRIES 20
 
-static void list_job(struct server *server, struct job *job)
+/* The one before it in the thread's list, or NULL. */
+static struct job *job_before(const struct server *server, struct job *const *previous_own)
 {
-	job->next_own = NULL;
-	job->previous_own = server->last;
-	*server->last = job;
-	server->last = &job->next_own;
+	if (previous_own == &server->first)
+		return NULL;
+	return (struct job *)((char *)(uintptr_t)previous_own - offsetof(struct job, next_own));
+}
+
+/* By deadline: it is usually the last. */
+static void list_job(struct server *server, struct job *job, int64_t deadline)
+{
+	struct job **at = server->last, *before;
+
+	while ((before = job_before(server, at)) && before->deadline > deadline)
+		at = before->previous_own;
+	job->deadline = deadline;
+	job->previous_own = at;
+	job->next_own = *at;
+	*at = job;
+	if (job->next_own)
+		job->next_own->previous_own = &job->next_own;
+	else
+		server->last = &job->next_own;
 }
 
 /* It is waited for no longer, or has stopped. */
@@ -303,8 +340,7 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->directory = reply->directory;
 	job->done = server->done;
 	job->context = server->context;
-	job->deadline = clock_ms() + server->open_timeout;
-	list_job(server, job);
+	list_job(server, job, clock_ms() + server->open_timeout);
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
@@ -329,22 +365,10 @@ int connection_settle(struct connection *connection, struct server *server)
 	job->reply.descriptor = -1;
 	job->done = server->done;
 	job->context = server->context;
-	job->deadline = clock_ms() + server->open_timeout;
-	list_job(server, job);
+	list_job(server, job, clock_ms() + server->open_timeout);
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
-}
-
-static void free_job(struct job *job)
-{
-	struct connection *connection = job->connection;
-
-	if (job->reply.descriptor >= 0)
-		close(job->reply.descriptor);
-	free((char *)(uintptr_t)job->reply.data);
-	free(job);
-	connection->jobs--;
 }
 
 struct connection *connection_finish(struct server *server, struct job *job)
@@ -355,11 +379,11 @@ struct connection *connection_finish(struct server *server, struct job *job)
 	bool settles = job->settles;
 
 	unlist_job(server, job);
-	if (!job->abandoned && !connection->closed && !settles) {
-		end = answer(connection, &job->request, &job->reply);
-		job->reply.descriptor = -1;
-	}
-	free_job(job);
+	connection->jobs--;
+	if (!job->abandoned && !connection->closed && !settles)
+		end = answer(connection, server, &job->request, &job->reply, job);
+	else
+		lane_close(server->lane, job);
 	if (connection->closed) {
 		if (!connection->jobs)
 			free_connection(connection);
@@ -376,8 +400,9 @@ static void abandon(struct server *server, struct job *job)
 	unlist_job(server, job);
 	job->abandoned = true;
 	if (lane_withdraw(server->lane, job)) {
+		job->connection->jobs--;
 		job->reply.descriptor = -1;
-		free_job(job);
+		lane_close(server->lane, job);
 		return;
 	}
 	job->next_own = server->stuck;
@@ -385,7 +410,8 @@ static void abandon(struct server *server, struct job *job)
 	if (server->stuck)
 		server->stuck->previous_own = &job->next_own;
 	server->stuck = job;
-	server->prod = clock_ms() + PROD_TIME;
+	if (!server->prod)
+		server->prod = clock_ms() + PROD_TIME;
 }
 
 static void abandon_all(struct server *server, const struct connection *connection)
@@ -409,13 +435,8 @@ void connection_close(struct connection *connection, struct server *server)
 	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)
 		;
 	close(connection->socket);
-	while (connection->first) {
-		struct waiting *waiting = connection->first;
-		connection->first = waiting->next;
-		if (waiting->descriptor >= 0)
-			close(waiting->descriptor);
-		free(waiting);
-	}
+	while (connection->first)
+		drop_first(connection, server);
 	abandon_all(server, connection);
 	connection->closed = true;
 	if (!connection->jobs)
@@ -454,7 +475,7 @@ int64_t connection_expire(struct server *server, int64_t now,
 			connection_close(connection, server);
 			continue;
 		}
-		int failed = answer(connection, &job->request, &reply);
+		int failed = answer(connection, server, &job->request, &reply, NULL);
 		abandon(server, job);
 		if (failed || watch(connection, server))
 			end(context, connection);
@@ -481,7 +502,7 @@ static int serve(struct connection *connection, struct server *server)
 	if (reason) {
 		operations_malformed(operations, peer, reason, -error);
 		reply.error = (uint32_t)-error;
-		answer(connection, &request, &reply);
+		answer(connection, server, &request, &reply, NULL);
 		return -1;
 	}
 	bool stranger = !message.known || (!peer_sent(peer, &message.sender) &&
@@ -494,13 +515,13 @@ static int serve(struct connection *connection, struct server *server)
 			return 0;
 		reply = (struct reply){.error = (uint32_t)-error, .descriptor = -1};
 	}
-	return answer(connection, &request, &reply);
+	return answer(connection, server, &request, &reply, NULL);
 }
 
 int connection_ready(struct connection *connection, uint32_t events, struct server *server)
 {
 	if (connection->first) {
-		if ((events & (EPOLLERR | EPOLLHUP)) || flush(connection))
+		if ((events & (EPOLLERR | EPOLLHUP)) || flush(connection, server))
 			return -1;
 	} else if (connection->jobs >= CONNECTION_JOBS_MAX) {
 		if (events & (EPOLLERR | EPOLLHUP))
