@@ -99,7 +99,14 @@ def children(pid):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """What the descriptors of a process mean, but for the numbers of the sockets."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}").split(":")[0])
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return sorted(found)
 
 
 def threads(pid):
@@ -272,7 +279,8 @@ def test_others_beside_files_that_cannot_be_closed():
                 os.close(file)
             for caller in callers:
                 caller.socket.close()
-            until(lambda: descriptors(s.broker.worker) == before, "descriptors are left open")
+            until(lambda: descriptors(s.broker.worker) == before,
+                  lambda: f"descriptors are left open: {before} {descriptors(s.broker.worker)}")
     in_place(run)
 
 
