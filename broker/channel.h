@@ -6,10 +6,18 @@
  * the supervisor and the worker:
  *
  *	supervisor, at once	START (when the daemon started; the socket to the maker)
- *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
- *	supervisor, any time	STOP				-> the worker ends with status 0
+ *	worker, loading		REPORT (what is to be said of the policy: a line)
+ *	worker, confined	READY (a summary)
+ *	supervisor, from then	CLIENT (index; address, socket; whether another worker had it before)
+ *	worker			CLOSED (index): it has ended that connection
+ *				BACK (index): there was no room for its descriptor; later again
+ *				RELOAD (index, id): that client's request `id` is for a reload
+ *	supervisor		RELOADED (index, id; error, text): what became of it
+ *	supervisor, any time	PING				-> PONG, from the worker's first loop
+ *	supervisor, any time	HANDOVER	-> the worker stops serving, ends no connection, and ends with status 0
+ *				STOP		-> the worker ends all connections, and ends with status 0
  *
- * From READY on the supervisor takes a message of that kind as proof that the worker is not itself.
+ * What does not belong there, the supervisor takes as proof that the worker is not itself.
  *
  * Between the worker and the maker (maker.h), which answers a message with one of the same id:
  *
@@ -34,7 +42,7 @@ enum channel_type {
 	CHANNEL_START = 1,
 	CHANNEL_VIEW,
 	CHANNEL_READY,
-	CHANNEL_LISTENER,
+	CHANNEL_CLIENT,
 	CHANNEL_STOP,
 	CHANNEL_WATCH,
 	CHANNEL_STALE,
@@ -43,19 +51,28 @@ enum channel_type {
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
 	CHANNEL_LOADED,
+	CHANNEL_REPORT,
+	CHANNEL_CLOSED,
+	CHANNEL_BACK,
+	CHANNEL_RELOAD,
+	CHANNEL_RELOADED,
+	CHANNEL_HANDOVER,
+	CHANNEL_PING,
+	CHANNEL_PONG,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
 
 struct channel_message {
-	uint32_t type;	     /* enum channel_type */
-	uint32_t id;	     /* of a question, for its answer; 0 where none is expected */
-	uint32_t index;	     /* which view or listener is meant */
-	uint32_t attributes; /* of a view: enum view_attribute */
-	int32_t error;	     /* 0 or a positive errno, in an answer */
-	uint32_t uid, gid;   /* the caller's, of a view that is another one for each */
-	struct idmap map;    /* of a view with VIEW_IDMAP, when it is named */
+	uint32_t type;	/* enum channel_type */
+	uint32_t id;	/* of a question, for its answer; 0 where none is expected */
+	uint32_t index; /* which view or client is meant */
+	uint32_t
+		attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
+	int32_t error;	    /* 0 or a positive errno, in an answer */
+	uint32_t uid, gid; /* the caller's, of a view that is another one for each */
+	struct idmap map;  /* of a view with VIEW_IDMAP, when it is named */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
 };
@@ -78,7 +95,7 @@ int channel_send(int channel, const struct channel_message *message);
 /*
  * Receives one message. 1: there was one. 0: the other side is gone. A negative errno: -EAGAIN
  * where the channel does not block and nothing is there; -EBADMSG for a message that is none of the
- * above (its descriptors are closed).
+ * above (its descriptors are closed); -EMFILE where there was no room for its descriptor, and the rest is there.
  */
 int channel_receive(int channel, struct channel_message *message);
 

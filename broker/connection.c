@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
+#include "channel.h"
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,29 +38,17 @@ struct waiting {
 	char data[];
 };
 
-struct connection *connection_new(int socket)
+struct connection *connection_new(int socket, uint32_t client, bool taken_over)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
-	if (!connection) {
-		close(socket);
+	if (!connection)
 		return NULL;
-	}
 	connection->socket = socket;
+	connection->client = client;
+	connection->taken_over = taken_over;
 	connection->last = &connection->first;
 	return connection;
-}
-
-int connection_start(struct connection *connection, struct server *server)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-	int size = SEND_BUFFER;
-
-	if (setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ||
-		epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->socket, &event) < 0)
-		return -errno;
-	connection->watched = EPOLLIN;
-	return 0;
 }
 
 /* Listens to the client unless its replies wait or it has enough under way. 0 or a negative errno. */
@@ -280,6 +270,41 @@ void connection_dismiss(struct connection *connection, int error)
 	send_reply(connection->socket, &reply, -1, NULL);
 }
 
+int connection_start(struct connection *connection, struct server *server)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+	struct request none = {.operation = FDBROKER_RESTARTED};
+	struct reply restarted = {.descriptor = -1};
+	int size = SEND_BUFFER;
+
+	if (setsockopt(connection->socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ||
+		epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->socket, &event) < 0)
+		return -errno;
+	connection->watched = EPOLLIN;
+	if (!connection->taken_over)
+		return 0;
+	return answer(connection, server, &none, &restarted, NULL) ? -EPIPE
+								   : watch(connection, server);
+}
+
+int connection_reloaded(
+	struct connection *connection, struct server *server, int error, const char *text)
+{
+	struct request request = {.operation = FDBROKER_RELOAD, .id = connection->reload};
+	struct reply reply = {
+		.error = (uint32_t)error,
+		.descriptor = -1,
+		.data = text,
+		.data_length = strlen(text),
+	};
+
+	if (!connection->reload)
+		return 0;
+	connection->reload = 0;
+	return answer(connection, server, &request, &reply, NULL) || watch(connection, server) ? -1
+											       : 0;
+}
+
 /* ---- jobs ------------------------------------------------------------------------------------- */
 
 /* ms between two tries to stop a job that nobody waits for, and how many of them: what has not stopped by then hangs
@@ -371,6 +396,21 @@ int connection_settle(struct connection *connection, struct server *server)
 	return 0;
 }
 
+bool connection_lossy(const struct server *server)
+{
+	for (const struct job *job = server->first; job; job = job->next_own) {
+		const struct request *request = &job->request;
+		if (job->settles)
+			continue;
+		if (request->operation > FDBROKER_TREE)
+			return true;
+		if (request->operation == FDBROKER_OPEN &&
+			(request->flags & (O_CREAT | O_TRUNC | __O_TMPFILE)))
+			return true;
+	}
+	return false;
+}
+
 struct connection *connection_finish(struct server *server, struct job *job)
 {
 	struct connection *connection = job->connection;
@@ -427,13 +467,21 @@ static void abandon_all(struct server *server, const struct connection *connecti
 
 void connection_close(struct connection *connection, struct server *server)
 {
+	struct channel_message closed = {
+		.type = CHANNEL_CLOSED,
+		.index = connection->client,
+		.descriptor = -1,
+	};
 	struct message message;
 
 	/* With a request unread the client would get ECONNRESET before the replies that tell it
 	 * why. After the shutdown nothing more can come. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
 	shutdown(connection->socket, SHUT_RDWR);
 	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)
 		;
+	/* The supervisor's copy keeps it open until then. */
+	channel_send(server->channel, &closed);
 	close(connection->socket);
 	while (connection->first)
 		drop_first(connection, server);
@@ -487,6 +535,49 @@ int64_t connection_expire(struct server *server, int64_t now,
 
 /* ---- serving ---------------------------------------------------------------------------------- */
 
+/* Tells which of the connection's requests are under way: all others that it has sent have been answered, or lost with
+ * a worker before this one. */
+static int answer_sync(
+	struct connection *connection, struct server *server, const struct request *request)
+{
+	uint32_t ids[CONNECTION_JOBS_MAX + 1];
+	struct reply reply = {.descriptor = -1, .data = (const char *)ids};
+	size_t count = 0;
+
+	for (const struct job *job = server->first; job; job = job->next_own)
+		if (job->connection == connection && count < CONNECTION_JOBS_MAX)
+			ids[count++] = job->request.id;
+	if (connection->reload)
+		ids[count++] = connection->reload;
+	reply.data_length = count * sizeof(*ids);
+	return answer(connection, server, request, &reply, NULL);
+}
+
+/* Asks the supervisor, who answers later. 0, or -1 where the connection is at its end. */
+static int ask_reload(
+	struct connection *connection, struct server *server, const struct request *request)
+{
+	struct channel_message message = {
+		.type = CHANNEL_RELOAD,
+		.index = connection->client,
+		.id = request->id,
+		.descriptor = -1,
+	};
+	struct reply reply = {.descriptor = -1};
+	int error = operations_administer(server->operations, &connection->peer, request);
+
+	if (!error && connection->reload)
+		error = -EBUSY;
+	if (!error)
+		error = channel_send(server->channel, &message);
+	if (error) {
+		reply.error = (uint32_t)-error;
+		return answer(connection, server, request, &reply, NULL);
+	}
+	connection->reload = request->id;
+	return 0;
+}
+
 static int serve(struct connection *connection, struct server *server)
 {
 	const struct peer *peer = &connection->peer;
@@ -507,6 +598,10 @@ static int serve(struct connection *connection, struct server *server)
 	}
 	bool stranger = !message.known || (!peer_sent(peer, &message.sender) &&
 						  !policy_caller_delegates(peer->caller));
+	if (request.operation == FDBROKER_SYNC)
+		return answer_sync(connection, server, &request);
+	if (request.operation == FDBROKER_RELOAD && !stranger)
+		return ask_reload(connection, server, &request);
 	operations_run(operations, peer, stranger, &request, &reply);
 	if (reply.deferred) {
 		error = put_into_lane(

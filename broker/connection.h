@@ -20,6 +20,8 @@ struct waiting;
 
 struct connection {
 	int socket;
+	uint32_t client;  /* the supervisor's number for it */
+	bool taken_over;  /* another worker served it before */
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
 	struct account *account; /* the thread's, which closes it; NULL where none is open */
@@ -28,11 +30,13 @@ struct connection {
 	struct waiting *first, **last;	    /* replies that the client has no room for */
 	unsigned int jobs;		    /* in the lane */
 	bool closed;			    /* it is kept for these only */
+	uint32_t reload;		    /* the id of its request for a reload; 0: none */
 };
 
 /* What one event thread serves its connections with. */
 struct server {
 	int epoll;
+	int channel; /* to the supervisor */
 	struct operations *operations;
 	struct lane *lane;
 	void (*done)(struct job *job); /* for jobs, as in struct job */
@@ -44,8 +48,11 @@ struct server {
 	char buffer[FDBROKER_REQUEST_MAX + 1];
 };
 
-/* Makes a connection of `socket`, which it owns from then on. NULL where memory is short; then it is closed. */
-struct connection *connection_new(int socket);
+/*
+ * Makes a connection of `socket`, which it owns from then on; `client` is the supervisor's number for it. NULL where
+ * memory is short.
+ */
+struct connection *connection_new(int socket, uint32_t client, bool taken_over);
 
 /*
  * Has it found out in the lane who the peer is, of whom peer_begin has been asked. The job that comes back to
@@ -53,14 +60,21 @@ struct connection *connection_new(int socket);
  */
 int connection_settle(struct connection *connection, struct server *server);
 
-/* Once its peer is known: begins to listen to it. 0 or a negative errno. */
+/*
+ * Once its peer is known: begins to listen to it; a client that another worker served is told so first. 0 or a negative
+ * errno.
+ */
 int connection_start(struct connection *connection, struct server *server);
 
 /* Tells the client why it is to go: a reply to no request, with `error`, if there is room for it. */
 void connection_dismiss(struct connection *connection, int error);
 
+/* What became of the reload that it asked for: 0 or a positive errno, and text for a person. 0, or -1 at its end. */
+int connection_reloaded(
+	struct connection *connection, struct server *server, int error, const char *text);
+
 /*
- * Closes the socket; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
+ * Ends the connection, and tells the supervisor; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
  * done (connection_finish): until then `closed` is set.
  */
 void connection_close(struct connection *connection, struct server *server);
@@ -76,6 +90,9 @@ int connection_ready(struct connection *connection, uint32_t events, struct serv
  * the connection, which is at its end.
  */
 struct connection *connection_finish(struct server *server, struct job *job);
+
+/* Whether there are jobs that are waited for and that a client would not ask for again (doc/protocol.md, SYNC). */
+bool connection_lossy(const struct server *server);
 
 /*
  * Answers the jobs whose time is up with ETIMEDOUT. When the next one is due, in ms of CLOCK_MONOTONIC, -1 for never.

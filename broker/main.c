@@ -4,6 +4,7 @@
  * executed.
  */
 #include "audit.h"
+#include "inherit.h"
 #include "maker.h"
 #include "options.h"
 #include "supervisor.h"
@@ -55,6 +56,7 @@ static int open_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	struct options options;
+	struct inherited inherited;
 	struct rlimit files;
 	int status, log;
 
@@ -64,6 +66,10 @@ int main(int argc, char **argv)
 	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
+		return status;
+	/* Before anything is opened that could be mistaken for it. */
+	status = options.worker >= 0 || options.maker >= 0 ? 0 : inherit_read(&options, &inherited);
+	if (status)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
 	/* Each view and each connection is a descriptor. */
@@ -78,5 +84,5 @@ int main(int argc, char **argv)
 		return 1;
 	if (options.worker >= 0)
 		return worker_run(&options, log);
-	return supervisor_run(&options, argc, argv, log);
+	return supervisor_run(&options, &inherited, argc, argv, log);
 }

@@ -240,19 +240,29 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	if (peer->uid != 0 && peer->uid != operations->service->daemon_uid) {
+		record_refusal(operations, peer, request,
+			request->operation == FDBROKER_RELOAD
+				? "reload is for root and the daemon's user"
+				: "status is for root and the daemon's user",
+			EACCES);
+		return -EACCES;
+	}
+	return request->path_length || request->flags || request->mode ? -EINVAL : 0;
+}
+
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
 	const struct service *service = operations->service;
 	struct policy_summary summary;
 
-	if (peer->uid != 0 && peer->uid != service->daemon_uid) {
-		record_refusal(operations, peer, request,
-			"status is for root and the daemon's user", EACCES);
-		return -EACCES;
-	}
-	if (request->path_length || request->flags || request->mode)
-		return -EINVAL;
+	int error = operations_administer(operations, peer, request);
+	if (error)
+		return error;
 	policy_summarize(operations->resolver.policy, &summary);
 	int length = snprintf(operations->data, sizeof(operations->data),
 		"version %s\n"

@@ -57,6 +57,10 @@ void operations_patience(
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply);
 
+/* Whether the peer may tell the daemon what to do. 0, or -EACCES after recording it; -EINVAL for a request with a path. */
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request);
+
 /* Records that a message of `peer` was no request, before its connection is closed. */
 void operations_malformed(
 	struct operations *operations, const struct peer *peer, const char *reason, int error);

@@ -21,6 +21,7 @@
 
 enum {
 	OPTION_WORKER = 256,
+	OPTION_READY,
 	OPTION_MAKER,
 	OPTION_TIMEOUT,
 	OPTION_REQUIRE,
@@ -36,6 +37,7 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
 	{"user", required_argument, NULL, 'u'},
 	{"log", required_argument, NULL, 'o'},
+	{"ready-fd", required_argument, NULL, OPTION_READY},
 	{"open-timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
@@ -53,12 +55,15 @@ static void print_help(void)
 	       "Open files for sandboxed programs, as a policy says, and hand them the descriptors.\n"
 	       "\n"
 	       "  --policy FILE     who may have what (default: %s)\n"
-	       "  --listen ADDRESS  @NAME (abstract) or /PATH; may be given up to %d times\n"
-	       "                    (default: %s and %s)\n"
+	       "  --listen ADDRESS  @NAME (abstract), /PATH, netns:/FILE/@NAME (in another network\n"
+	       "                    namespace) or fd:N (inherited); may be given up to %d times\n"
+	       "                    (default: what $LISTEN_FDS passes, else %s and\n"
+	       "                    %s)\n"
 	       "  --mode OCTAL      mode of pathname sockets (default: %04o)\n"
 	       "  --group NAME|GID  group of pathname sockets\n"
 	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --ready-fd N      write a line feed to the descriptor N and close it when ready\n"
 	       "  --open-timeout S  answer what a file system does not answer in S seconds (default: %d)\n"
 	       "                    with ETIMEDOUT\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
@@ -191,6 +196,11 @@ static int read_option(int option, const char **user, struct options *options)
 	case 'o':
 		options->log = optarg;
 		return -1;
+	case OPTION_READY:
+		if (!read_number(optarg, 10, INT_MAX, &number) || number <= STDERR_FILENO)
+			return usage_error(optarg, "--ready-fd takes a descriptor above 2");
+		options->ready = (int)number;
+		return -1;
 	case OPTION_WORKER:
 		if (!read_number(optarg, 10, INT_MAX, &number))
 			return usage_error(optarg, "--worker takes a descriptor");
@@ -233,6 +243,7 @@ int options_read(int argc, char **argv, struct options *options)
 		.policy = OPTIONS_POLICY_DEFAULT,
 		.mode = LISTEN_MODE_DEFAULT,
 		.group = LISTEN_GROUP_KEEP,
+		.ready = -1,
 		.open_timeout = OPTIONS_OPEN_TIMEOUT_DEFAULT * 1000,
 		.worker = -1,
 		.maker = -1,

@@ -92,7 +92,7 @@ ASKED = {
     "TREE": [(os.O_RDONLY, 0), (os.O_RDWR, 0)],
 }
 # These are about no path.
-OTHERS = {"STATUS"}
+OTHERS = {"STATUS", "RELOAD", "SYNC", "RESTARTED"}
 
 
 def test_a_denied_request_touches_nothing():

@@ -328,7 +328,7 @@ def test_the_connections_of_one_do_not_exhaust_the_broker():
             with Client(s.broker.abstract) as good:
                 crowd = [Client(s.broker.abstract) for _ in range(100)]
                 time.sleep(0.3)
-                # No room is left for another descriptor: that is what it says.
+                # The crowd waits in the backlog, and leaves room for what those need who are connected.
                 while_full = good.ask(path=s.file)
                 for c in crowd:
                     c.socket.close()
@@ -336,7 +336,7 @@ def test_the_connections_of_one_do_not_exhaust_the_broker():
                 while good.ask(path=s.file) != "OK":
                     check(time.monotonic() < end, "no recovery")
                 return while_full, ask(s.broker.abstract, s.file)
-        equal(s.run(client), ("EMFILE", "OK"))
+        equal(s.run(client), ("OK", "OK"))
         # CPU time shows whether accepting spun meanwhile.
         check(len(s.broker.events("accept")) < 20, len(s.broker.events("accept")))
 

@@ -278,7 +278,7 @@ static const struct mistake {
 	{"subject s {\n\tuser alice\n\tunit x.socket\n}\n",
 		"3:7: a unit's name ends in .service or .scope | for example nginx.service"},
 	{"subject s {\n\tuser alice\n\tvia x\n}\n",
-		"3:6: 'x' is no address | write it as fdbrokerd's --listen has it: @NAME or /PATH"},
+		"3:6: 'x' is no address | write it as fdbrokerd's --listen has it: @NAME, /PATH or netns:/FILE/@NAME"},
 	{"subject s {\n\tuser alice\n\tdelegate yes\n}\n",
 		"3:11: too much behind 'delegate' | delegate"},
 	{"subject s {\n\tuser alice\n\tlabel \"\"\n}\n",
