@@ -25,6 +25,7 @@ struct made {
 	char *path;
 	uint32_t attributes;
 	struct idmap map;
+	uint64_t place;		/* mounts_place */
 	uint64_t mounts;	/* mounts_signature, when it was made */
 	struct watches watches; /* of the answer that was given last */
 	bool busy;		/* some thread makes it, and adds to ... */
@@ -44,6 +45,7 @@ struct making {
 		int descriptor;
 	} namespaces[NAMESPACES];
 	unsigned int oldest;
+	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
 struct making *making_new(bool plain)
@@ -62,6 +64,7 @@ struct making *making_new(bool plain)
 		free(making);
 		return NULL;
 	}
+	making->text = mounts_read(making->mountinfo);
 	return making;
 }
 
@@ -246,6 +249,7 @@ int making_name(struct making *making, const struct channel_message *message)
 	made->attributes = message->attributes;
 	made->map = message->map;
 	pthread_mutex_lock(&making->mutex);
+	made->place = making->text ? mounts_place(making->text, made->path) : 0;
 	if (making->count == making->room) {
 		size_t room = making->room ? 2 * making->room : 64;
 		struct made **views = realloc(making->views, room * sizeof(*views));
@@ -284,7 +288,18 @@ static void open_device(const struct made *made, struct channel_message *message
 	message->text[0] = '\0';
 }
 
-/* The view of that number, for whoever is to make it: nobody else does until then. -ETIMEDOUT where somebody does. */
+uint64_t making_place(struct making *making, uint32_t index)
+{
+	uint64_t place = 0;
+
+	pthread_mutex_lock(&making->mutex);
+	if (index < making->count)
+		place = making->views[index]->place;
+	pthread_mutex_unlock(&making->mutex);
+	return place;
+}
+
+/* The view of that number, for whoever is to make it. 0 or -EPROTO. */
 static int find(struct making *making, const struct channel_message *message, struct made **made)
 {
 	bool make = message->type != CHANNEL_DEVICE;
@@ -292,10 +307,8 @@ static int find(struct making *making, const struct channel_message *message, st
 
 	pthread_mutex_lock(&making->mutex);
 	*made = message->index < making->count ? making->views[message->index] : NULL;
-	if (!*made || (!make && !((*made)->attributes & VIEW_DEVICE)))
+	if (!*made || (make ? (*made)->busy : !((*made)->attributes & VIEW_DEVICE)))
 		error = -EPROTO;
-	else if (make && (*made)->busy)
-		error = -ETIMEDOUT;
 	else if (make)
 		(*made)->busy = true;
 	pthread_mutex_unlock(&making->mutex);
@@ -307,14 +320,6 @@ int making_answer(struct making *making, struct channel_message *message)
 	struct made *made;
 	int error = find(making, message, &made);
 
-	if (error == -ETIMEDOUT) {
-		/* It hangs: one thread of ours that does is enough. */
-		message->type = CHANNEL_VIEW;
-		message->error = ETIMEDOUT;
-		message->descriptor = -1;
-		message->text[0] = '\0';
-		return 0;
-	}
 	if (error)
 		return error;
 	if (message->type == CHANNEL_DEVICE)
@@ -342,8 +347,11 @@ void making_mounts(
 		if (text && signature == made->mounts)
 			continue;
 		made->mounts = signature;
+		if (text)
+			made->place = mounts_place(text, made->path);
 		stale(context, (uint32_t)i);
 	}
+	free(making->text);
+	making->text = text;
 	pthread_mutex_unlock(&making->mutex);
-	free(text);
 }

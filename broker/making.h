@@ -28,9 +28,12 @@ int making_inotify(const struct making *making);
 /* Notes a VIEW, in the order of the worker's. 0; a negative errno where this is nothing that a worker says. */
 int making_name(struct making *making, const struct channel_message *message);
 
+/* A number that stands for where the file system of that view is mounted: what hangs, hangs for all of these. */
+uint64_t making_place(struct making *making, uint32_t index);
+
 /*
  * Answers a VIEW that has been noted, a RENEW or a DEVICE. The answer is put in the place of `message`; its
- * descriptor is the caller's to send and to close. 0; a negative errno where this is nothing that a worker says.
+ * descriptor is the caller's to send and to close. No two threads may make the same view at once. 0; a negative errno where this is nothing that a worker says.
  */
 int making_answer(struct making *making, struct channel_message *message);
 

@@ -304,9 +304,8 @@ static void close_view(struct view *view)
 	view->stale = true;
 }
 
-/* Asks the maker for a view, for a caller of those ids. 0, or a negative errno. */
-static int ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
-	struct channel_message *message)
+static void put_question(const struct views *views, const struct view *view, uint32_t type,
+	uid_t uid, gid_t gid, struct channel_message *message)
 {
 	message->type = type;
 	message->index = (uint32_t)(view - views->list);
@@ -318,6 +317,13 @@ static int ask(struct views *views, const struct view *view, uint32_t type, uid_
 	message->text[0] = '\0';
 	if (type == CHANNEL_VIEW)
 		memcpy(message->text, view->path, strlen(view->path) + 1);
+}
+
+/* Asks the maker for a view again, for a caller of those ids. 0, or a negative errno. */
+static int ask(struct views *views, const struct view *view, uid_t uid, gid_t gid,
+	struct channel_message *message)
+{
+	put_question(views, view, CHANNEL_RENEW, uid, gid, message);
 	int error = questions_ask(views->questions, message, QUESTIONS_TIME);
 	if (!error && message->type != CHANNEL_VIEW)
 		error = -EPROTO;
@@ -367,17 +373,17 @@ static void take_answer(struct views *views, struct view *view,
 }
 
 /*
- * Has a view made, named to the maker for the first time or again, with the lock, which is given up meanwhile. 0, or
- * a negative errno: the maker does not answer, or is gone.
+ * Has a view made anew, with the lock, which is given up meanwhile. 0, or a negative errno: the maker does not answer,
+ * or is gone.
  */
-static int make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid)
+static int make(struct views *views, struct view *view)
 {
 	struct channel_message message;
 
 	view->asked = true;
 	unsigned int reports = views->reports;
 	pthread_mutex_unlock(&views->mutex);
-	int error = ask(views, view, type, uid, gid, &message);
+	int error = ask(views, view, 0, 0, &message);
 	pthread_mutex_lock(&views->mutex);
 	if (!error)
 		take_answer(views, view, &message, reports);
@@ -392,27 +398,47 @@ static bool is_callers(const struct view *view)
 	return (view->attributes & VIEW_IDMAP) && view->map.uid == UINT32_MAX;
 }
 
+/* A caller's is made for one that there is on no machine, to see that it can be. */
+static void name_view(void *context, uint32_t i, struct channel_message *message)
+{
+	const struct views *views = context;
+
+	put_question(views, &views->list[i], CHANNEL_VIEW, PROBE_ID, PROBE_ID, message);
+}
+
+static void take_view(void *context, uint32_t i, struct channel_message *message)
+{
+	struct views *views = context;
+	struct view *view = &views->list[i];
+
+	view->hung = 0;
+	take_answer(views, view, message, views->reports);
+}
+
 int views_load(struct views *views,
 	int (*failed)(
 		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context)
 {
-	pthread_mutex_lock(&views->mutex);
+	int64_t hung = clock_ms() + QUESTIONS_TIME + HUNG_TIME;
+
+	/* Those that do not answer are asked again when somebody needs them. All are asked at once: however many hang,
+	 * that is waited for once. */
+	for (uint32_t i = 0; i < views->count; i++) {
+		views->list[i].error = -ETIMEDOUT;
+		views->list[i].hung = hung;
+	}
+	int error = questions_ask_all(
+		views->questions, views->count, name_view, take_view, views, QUESTIONS_TIME);
+	if (error)
+		return error;
 	for (uint32_t i = 0; i < views->count; i++) {
 		struct view *view = &views->list[i];
-		/* A caller's is made for one that there is on no machine, to see that it can be. */
-		int error = make(views, view, CHANNEL_VIEW, PROBE_ID, PROBE_ID);
-		/* A file system that hangs is asked again when somebody needs it. */
-		if (error == -ETIMEDOUT)
-			view->error = error;
-		else if (error)
-			return error;
 		if (view->error && failed(context, view->path, view->file, view->line, view->error))
 			return -ECANCELED;
 		if (is_callers(view))
 			close_view(view);
 	}
-	pthread_mutex_unlock(&views->mutex);
 	return 0;
 }
 
@@ -452,9 +478,14 @@ static struct view *find(struct views *views, uint32_t directory, uint32_t attri
 	return number == NONE ? NULL : &views->list[number];
 }
 
-/* Makes sure that the view is not stale, with the lock. 0 or a negative errno. */
-static int freshen(struct views *views, struct view *view)
+/*
+ * Makes sure that the view is not stale, with the lock. 0 or a negative errno: -EINPROGRESS where another thread is at it
+ * and that is beyond `patience`. (If it hangs, those who have none to lose are not to wait for it all at once.)
+ */
+static int freshen(struct views *views, struct view *view, enum patience patience)
 {
+	if (view->stale && view->asked && patience != PATIENCE_ALL)
+		return -EINPROGRESS;
 	/* Once is enough: what became stale while it was made did so after the request. */
 	while (view->stale && view->asked)
 		pthread_cond_wait(&views->made, &views->mutex);
@@ -462,7 +493,7 @@ static int freshen(struct views *views, struct view *view)
 		return 0;
 	if (view->hung && clock_ms() < view->hung)
 		return -ETIMEDOUT;
-	int error = make(views, view, CHANNEL_RENEW, 0, 0);
+	int error = make(views, view);
 	view->hung = error == -ETIMEDOUT ? clock_ms() + HUNG_TIME : 0;
 	return error;
 }
@@ -486,7 +517,7 @@ int views_get(struct views *views, uint32_t directory, uint32_t attributes, enum
 		return -EACCES;
 	pthread_mutex_lock(&views->mutex);
 	if (patience != PATIENCE_NONE && view->stale)
-		error = freshen(views, view);
+		error = freshen(views, view, patience);
 	if (!error && takes_more(view, patience))
 		error = -EINPROGRESS;
 	if (!error && view->shown) {
@@ -506,8 +537,8 @@ void views_let_go(struct views_hold *hold)
 }
 
 /* The view of a tree, for a caller of those ids, with *own telling that it is the caller's of this function. */
-static int get_tree(
-	struct views *views, struct view *view, uid_t uid, gid_t gid, struct views_hold *hold)
+static int get_tree(struct views *views, struct view *view, uid_t uid, gid_t gid,
+	enum patience patience, struct views_hold *hold)
 {
 	struct channel_message message;
 	int error;
@@ -515,7 +546,7 @@ static int get_tree(
 	hold->shown = NULL;
 	if (!is_callers(view)) {
 		pthread_mutex_lock(&views->mutex);
-		error = freshen(views, view);
+		error = freshen(views, view, patience);
 		if (!error && view->shown) {
 			hold->shown = view->shown;
 			hold->shown->holders++;
@@ -526,7 +557,7 @@ static int get_tree(
 		return error;
 	}
 	/* It is for this caller alone, and nobody else ever gets to see it. */
-	error = ask(views, view, CHANNEL_RENEW, uid, gid, &message);
+	error = ask(views, view, uid, gid, &message);
 	if (error)
 		return error;
 	if (message.error)
@@ -558,7 +589,7 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid
 	pthread_mutex_unlock(&views->mutex);
 	if (more)
 		return -EINPROGRESS;
-	int error = get_tree(views, view, uid, gid, &hold);
+	int error = get_tree(views, view, uid, gid, patience, &hold);
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */
@@ -602,6 +633,14 @@ bool views_fold(struct views *views, uint32_t directory)
 int views_descriptor(const struct views *views)
 {
 	return views->inotify;
+}
+
+void views_answer(struct views *views, uint32_t index)
+{
+	pthread_mutex_lock(&views->mutex);
+	if (index < views->count)
+		views->list[index].hung = 0;
+	pthread_mutex_unlock(&views->mutex);
 }
 
 void views_stale(struct views *views, uint32_t index)
