@@ -365,7 +365,9 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->directory = reply->directory;
 	job->done = server->done;
 	job->context = server->context;
-	list_job(server, job, clock_ms() + server->open_timeout);
+	list_job(server, job,
+		clock_ms() +
+			(reply->timeout ? (int64_t)reply->timeout * 1000 : server->open_timeout));
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
