@@ -13,7 +13,8 @@
  *				BACK (index): there was no room for its descriptor; later again
  *				RELOAD (index, id): that client's request `id` is for a reload
  *	supervisor		RELOADED (index, id; error, text): what became of it
- *	supervisor, any time	PING				-> PONG, from the worker's first loop
+ *	supervisor, any time	LOG (a descriptor)		the record's file, opened anew
+ *				PING				-> PONG, from the worker's first loop
  *	supervisor, any time	HANDOVER	-> the worker stops serving, ends no connection, and ends with status 0
  *				STOP		-> the worker ends all connections, and ends with status 0
  *
@@ -59,6 +60,7 @@ enum channel_type {
 	CHANNEL_HANDOVER,
 	CHANNEL_PING,
 	CHANNEL_PONG,
+	CHANNEL_LOG,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */

@@ -32,6 +32,7 @@ struct crew {
 	 * cannot tell (before 6.9): then the heartbeat does, later.
 	 */
 	int sentinel;
+	bool untold;			  /* it is yet to get the record's new file */
 	int channel;			  /* to the worker; -1 once it has been given up */
 	bool ready;			  /* it is confined, and serves or could */
 	char summary[256];		  /* what it said then */

@@ -13,8 +13,9 @@
 /* Bytes. What runs there has a few paths and a part of a directory on its stack. */
 #define STACK_SIZE 262144
 
-/* Ends a wait in a system call: it has a handler that does nothing. */
-#define STOP_SIGNAL SIGUSR1
+/* Ends a wait in a system call: it has a handler that does nothing. None that anybody sends to all processes of the
+ * daemon (SIGUSR1). */
+#define STOP_SIGNAL SIGRTMIN
 
 /* ms after which a close(2) counts as stuck. */
 #define CLOSE_TIME 1000
@@ -37,7 +38,7 @@ struct lane {
 	pthread_cond_t work;
 	struct job *first; /* in line: the first one of each uid, by turns */
 	struct lane_slot *slots[LANE_THREADS_MAX];
-	unsigned int waiting, running, threads, idle;
+	unsigned int waiting, running, threads, idle, coming;
 };
 
 static void stop(int signal)
@@ -259,6 +260,7 @@ static void add_thread(struct lane *lane)
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	if (slot->operations && pthread_create(&slot->thread, &attributes, work, slot) == 0) {
 		lane->slots[lane->threads++] = slot;
+		lane->coming++;
 	} else {
 		operations_free(slot->operations);
 		free(slot);
@@ -267,8 +269,8 @@ static void add_thread(struct lane *lane)
 }
 
 /*
- * Sees to it that the next job, if there is one that can be done now, has a thread: an idle one (which looks at the
- * line whatever has woken it, and calls this in its turn) or a new one. With the lock.
+ * Sees to it that the next job, if there is one that can be done now, has a thread: an idle one, one that is
+ * just coming (each looks at the line, and calls this in its turn), or a new one. With the lock.
  */
 static void wake(struct lane *lane)
 {
@@ -278,7 +280,7 @@ static void wake(struct lane *lane)
 		return;
 	if (lane->idle)
 		pthread_cond_signal(&lane->work);
-	else if (lane->threads < LANE_THREADS_MAX)
+	else if (!lane->coming && lane->threads < LANE_THREADS_MAX)
 		add_thread(lane);
 }
 
@@ -314,6 +316,7 @@ static void *work(void *context)
 	sigaddset(&stop_signal, STOP_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &stop_signal, NULL);
 	pthread_mutex_lock(&lane->mutex);
+	lane->coming--;
 	for (;;) {
 		struct job *job = next_job(slot);
 		pthread_mutex_unlock(&lane->mutex);

@@ -67,30 +67,13 @@ static void list_stranger(struct loop *loop, struct connection *connection)
 static void drop(struct loop *loop, struct connection *connection)
 {
 	list_remove(connection);
-	account_close(connection->account, clock_ns());
-	connection->account = NULL;
-	loop->house->service->counters->connections--;
+	--*loop->house->service->connections;
 	connection_close(connection, &loop->server);
 }
 
 static void end_connection(void *context, struct connection *connection)
 {
 	drop(context, connection);
-}
-
-static void record_refusal(struct loop *loop, const struct account_refusal *refusal)
-{
-	struct audit_line *line = &loop->server.operations->line;
-
-	audit_begin(line, loop->house->service->log, "limit");
-	audit_string(line, "verdict", "error");
-	audit_number(line, "uid", refusal->uid);
-	audit_string(line, "reason",
-		refusal->total ? "too many connections of one subject"
-			       : "too many connections of one uid");
-	audit_number(line, "connections", refusal->limit);
-	audit_errno(line, EDQUOT);
-	audit_end(line);
 }
 
 /* Counts the connection against its uid and its subjects. 0, -EDQUOT or -ENOMEM. */
@@ -101,8 +84,8 @@ static int open_account(struct loop *loop, struct connection *connection)
 	int error = accounts_open(loop->house->accounts, peer->uid, peer->caller,
 		connection->socket, clock_ns(), &connection->account, &refusal);
 
-	if (error == -EDQUOT && refusal.first)
-		record_refusal(loop, &refusal);
+	if (error == -EDQUOT)
+		operations_refused(loop->server.operations, peer, &refusal);
 	return error;
 }
 
@@ -150,7 +133,8 @@ static void admit(struct loop *loop, struct connection *connection)
 		connection_close(connection, &loop->server);
 		return;
 	}
-	loop->house->service->counters->connections++;
+	++*loop->house->service->connections;
+	statistics_accept(&loop->server.operations->statistics);
 	if (policy_caller_subjects(connection->peer.caller))
 		list_add(&loop->known, connection);
 	else
@@ -346,18 +330,27 @@ static int keep_time(struct loop *loop)
 {
 	struct connection *stranger = loop->strangers.next;
 	struct server *server = &loop->server;
+	const struct record *record = &server->operations->record;
 
-	if (stranger == &loop->strangers && !server->first && !server->stuck)
+	if (stranger == &loop->strangers && !server->first && !server->stuck && !server->slow &&
+		!server->undelivered.first && sums_due(record->sums) == INT64_MAX)
 		return -1;
 	int64_t now = clock_ms();
+	/* Before what else is due, which may add to it. */
+	int64_t sums = record_due(record, now);
 	while (stranger != &loop->strangers && stranger->expires <= now) {
 		drop(loop, stranger);
 		stranger = loop->strangers.next;
 	}
 	int64_t due = connection_expire(server, now, end_connection, loop);
+	int kept = undelivered_check(&server->undelivered, clock_ns());
+	if (kept >= 0)
+		due = sooner(due, now + kept);
 	stranger = loop->strangers.next;
 	if (stranger != &loop->strangers)
 		due = sooner(due, stranger->expires);
+	if (sums != INT64_MAX)
+		due = sooner(due, sums);
 	if (due < 0)
 		return -1;
 	return due > now ? (int)(due - now) : 0;
@@ -438,6 +431,7 @@ struct loop *loop_new(struct house *house)
 	loop->last_arrival = &loop->arrivals;
 	loop->last_done = &loop->done;
 	server->last = &server->first;
+	server->last_slow = &server->slow;
 	server->lane = house->lane;
 	server->channel = house->channel;
 	server->open_timeout = house->open_timeout;
@@ -470,6 +464,7 @@ void loop_free(struct loop *loop)
 		drop(loop, loop->known.next);
 	while (loop->strangers.next != &loop->strangers)
 		drop(loop, loop->strangers.next);
+	undelivered_release(&loop->server.undelivered, clock_ns());
 	/* Threads of the lane that hang have jobs of this one, and tell it when they are done. */
 	if (loop->server.stuck)
 		return;

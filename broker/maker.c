@@ -145,7 +145,7 @@ static void wake(struct maker *maker)
 		return;
 	if (maker->idle)
 		pthread_cond_signal(&maker->work);
-	else if (maker->threads < THREADS_MAX)
+	else if (maker->begun == maker->threads && maker->threads < THREADS_MAX)
 		add_thread(maker);
 }
 

@@ -5,6 +5,7 @@
 #include "clients.h"
 #include "clock.h"
 #include "crew.h"
+#include "destination.h"
 #include "fdbroker-protocol.h"
 #include "reloads.h"
 #include "report.h"
@@ -115,6 +116,42 @@ static void record_ready(struct supervisor *supervisor)
 	audit_string(line, "summary", supervisor->serving.summary);
 	audit_string(line, "listen", addresses);
 	audit_end(line);
+}
+
+/* Gives the worker the record's new file. */
+static void tell_log(struct supervisor *supervisor, struct crew *crew)
+{
+	struct channel_message message = {.type = CHANNEL_LOG, .descriptor = supervisor->log};
+	int error = crew->channel < 0 ? 0 : channel_send(crew->channel, &message);
+
+	crew->untold = error == -EAGAIN;
+	if (error && error != -EAGAIN)
+		crew_kill(crew);
+}
+
+/* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
+static void reopen_log(struct supervisor *supervisor)
+{
+	const char *log = supervisor->options->log;
+	int fresh = log ? destination_open(log) : -1;
+
+	if (!log)
+		return; /* standard error is somebody else's to open */
+	if (fresh >= 0)
+		destination_replace(supervisor->log, fresh);
+	audit_begin(&supervisor->line, supervisor->log, "log");
+	if (fresh < 0) {
+		audit_string(&supervisor->line, "verdict", "error");
+		audit_string(&supervisor->line, "reason", "it goes on where it was");
+		audit_errno(&supervisor->line, -fresh);
+	} else {
+		audit_string(&supervisor->line, "reason", "opened anew");
+	}
+	audit_end(&supervisor->line);
+	if (fresh < 0)
+		return;
+	tell_log(supervisor, &supervisor->serving);
+	tell_log(supervisor, &supervisor->coming);
 }
 
 /* ---- crews come and go ------------------------------------------------------------------------ */
@@ -433,6 +470,8 @@ static void hear_signal(struct supervisor *supervisor)
 		return;
 	if (info.ssi_signo == SIGCHLD) {
 		reap(supervisor);
+	} else if (info.ssi_signo == SIGUSR1) {
+		reopen_log(supervisor);
 	} else if (info.ssi_signo == SIGHUP) {
 		reloads_signal(&supervisor->reloads);
 		start_reload(supervisor);
@@ -496,8 +535,11 @@ static void turn(struct supervisor *supervisor)
 	struct pollfd sources[4 + OPTIONS_ADDRESSES_MAX] = {
 		{.fd = supervisor->signals, .events = POLLIN},
 		{.fd = supervisor->serving.channel,
-			.events = POLLIN | (supervisor->crowded ? POLLOUT : 0)},
-		{.fd = supervisor->coming.channel, .events = POLLIN},
+			.events =
+				POLLIN |
+				(supervisor->crowded || supervisor->serving.untold ? POLLOUT : 0)},
+		{.fd = supervisor->coming.channel,
+			.events = POLLIN | (supervisor->coming.untold ? POLLOUT : 0)},
 		{.fd = supervisor->serving.sentinel, .events = POLLIN},
 	};
 
@@ -512,9 +554,13 @@ static void turn(struct supervisor *supervisor)
 		return;
 	if (sources[1].revents & ~POLLOUT)
 		hear(supervisor, &supervisor->serving, hear_serving);
+	if ((sources[1].revents & POLLOUT) && supervisor->serving.untold)
+		tell_log(supervisor, &supervisor->serving);
 	if (sources[1].revents & POLLOUT)
 		give(supervisor);
-	if (sources[2].revents)
+	if ((sources[2].revents & POLLOUT) && supervisor->coming.untold)
+		tell_log(supervisor, &supervisor->coming);
+	if (sources[2].revents & ~POLLOUT)
 		hear(supervisor, &supervisor->coming, hear_coming);
 	for (unsigned int i = 0; i < count; i++) {
 		/* Somebody who has a copy of it, as whoever gave it to us, has shut it down. */
@@ -590,6 +636,7 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;

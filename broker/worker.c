@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
+#include "destination.h"
 #include "load.h"
 #include "loop.h"
 #include "policy.h"
@@ -37,7 +38,8 @@ struct worker {
 	int channel, log;
 	struct questions *questions;
 	struct loaded loaded;
-	struct counters counters;
+	_Atomic size_t connections;
+	struct statistics_set statistics;
 	struct service service;
 	struct house house;
 	pthread_t threads[THREADS_MAX];
@@ -49,6 +51,19 @@ struct worker {
 	sem_t guarded;
 	struct audit_line line;
 };
+
+/* Of the lane. */
+static size_t tell_more(void *context, char *text, size_t size)
+{
+	struct worker *worker = context;
+	struct lane_state state;
+
+	lane_state(worker->house.lane, &state);
+	int length = snprintf(text, size,
+		"lane_waiting %u\nlane_running %u\nlane_threads %u\nlane_stuck %u\n", state.waiting,
+		state.running, state.threads, state.stuck);
+	return (size_t)length < size ? (size_t)length : 0;
+}
 
 static int prepare(struct worker *worker)
 {
@@ -74,8 +89,17 @@ static int prepare(struct worker *worker)
 	service->views = worker->loaded.views;
 	service->questions = worker->questions;
 	service->log = worker->log;
+	service->log_grants = options->log_grants;
+	service->sums = sums_new();
+	if (!service->sums)
+		return report_failure("starting", -ENOMEM);
 	service->policy_path = options->policy;
-	service->counters = &worker->counters;
+	service->loaded_at = clock_ms();
+	service->connections = &worker->connections;
+	statistics_begin(&worker->statistics);
+	service->statistics = &worker->statistics;
+	service->tell_more = tell_more;
+	service->tell_context = worker;
 	return 0;
 }
 
@@ -118,7 +142,7 @@ static int give_back(struct worker *worker, uint32_t client, int error)
 	audit_begin(line, worker->log, "accept");
 	audit_string(line, "verdict", "error");
 	audit_string(line, "reason", "no room for another connection");
-	audit_number(line, "connections", (int64_t)worker->counters.connections);
+	audit_number(line, "connections", (int64_t)worker->connections);
 	audit_errno(line, -error);
 	audit_end(line);
 	return channel_send(worker->channel, &message) ? -1 : 0;
@@ -152,6 +176,10 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 		return give_back(worker, message.index, got);
 	if (got != 1)
 		return -1;
+	if (message.type == CHANNEL_LOG && message.descriptor >= 0) {
+		destination_replace(worker->log, message.descriptor);
+		return 0;
+	}
 	if (message.type == CHANNEL_PING && message.descriptor < 0) {
 		message.type = CHANNEL_PONG;
 		return channel_send(source->descriptor, &message) ? -1 : 0;
@@ -294,6 +322,11 @@ static int start_serving(struct worker *worker)
 static void hand_over(struct worker *worker)
 {
 	struct house *house = &worker->house;
+	const struct record record = {
+		.line = &worker->line,
+		.log = worker->log,
+		.sums = worker->service.sums,
+	};
 
 	for (unsigned int i = 1; i < house->loop_count; i++)
 		loop_stop(house->loops[i]);
@@ -301,6 +334,7 @@ static void hand_over(struct worker *worker)
 		pthread_join(worker->threads[i], NULL);
 	for (unsigned int i = 0; i < house->loop_count; i++)
 		loop_finish(house->loops[i], HANDOVER_TIME);
+	record_due(&record, INT64_MAX);
 }
 
 /*
@@ -310,6 +344,11 @@ static void hand_over(struct worker *worker)
 static void end_serving(struct worker *worker)
 {
 	struct house *house = &worker->house;
+	const struct record record = {
+		.line = &worker->line,
+		.log = worker->log,
+		.sums = worker->service.sums,
+	};
 
 	for (unsigned int i = 1; i < house->loop_count; i++)
 		loop_stop(house->loops[i]);
@@ -317,6 +356,7 @@ static void end_serving(struct worker *worker)
 		pthread_join(worker->threads[i], NULL);
 	for (unsigned int i = 0; i < house->loop_count; i++)
 		loop_free(house->loops[i]);
+	record_due(&record, INT64_MAX);
 }
 
 int worker_run(const struct options *options, int log)

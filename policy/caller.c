@@ -95,6 +95,7 @@ void policy_subject_match(const struct policy *policy, size_t i,
 			string_holds(&subject->units, identity->unit),
 			string_holds(&subject->labels, identity->label),
 			string_holds(&subject->vias, identity->via)},
+		.logs_grants = subject->logs_grants,
 	};
 }
 
@@ -177,6 +178,7 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 		/* A connection that is used by others is used for all that it may do. */
 		caller->delegates =
 			(count == 0 || caller->delegates) && policy->subjects[i].delegate;
+		caller->logs_grants |= policy->subjects[i].logs_grants;
 		count++;
 	}
 	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));

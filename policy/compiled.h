@@ -31,7 +31,7 @@ struct subject {
 	struct place place; /* of its name */
 	struct ranges users, groups;
 	struct strings exes, units, labels, vias;
-	bool delegate;
+	bool delegate, logs_grants;
 	struct policy_limits limits, totals;
 };
 
@@ -132,7 +132,7 @@ struct policy_caller {
 	unsigned char *matched; /* a bit for each subject of the policy */
 	struct values values;
 	char uid_text[12];
-	bool delegates;
+	bool delegates, logs_grants;
 	/* Denies whose variable the caller has no value for: they hold everywhere. */
 	uint32_t *denies;
 	size_t deny_count;

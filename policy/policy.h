@@ -207,6 +207,8 @@ const char *policy_caller_subject(const struct policy_caller *caller, size_t i);
 /* Whether a message of this connection may come from another uid (`delegate` in
  * every subject that matched, and there is one). */
 bool policy_caller_delegates(const struct policy_caller *caller);
+/* Whether what it is granted is to be recorded (`log grants` in any subject that matched). */
+bool policy_caller_logs_grants(const struct policy_caller *caller);
 
 /* ---- deciding ---------------------------------------------------------------------------------
  */
@@ -487,6 +489,7 @@ struct policy_subject_match {
 	unsigned int mismatch; /* POLICY_MISMATCH_*: the kinds of lines that fail; 0: it matches */
 	/* Of each kind the value that holds, as written; NULL where none does or there is no line. */
 	const char *held[POLICY_KINDS];
+	bool logs_grants; /* it has a line `log grants` */
 };
 
 /* The i-th of the summary's count of subjects. The strings live as long as the policy. */
@@ -519,11 +522,12 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /* What this version of fdbrokerd does; the other rights are the language's alone so far. */
-#define POLICY_SERVED_RIGHTS                                                      \
-	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | \
-		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE)
+#define POLICY_SERVED_RIGHTS                                                                       \
+	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST |                  \
+		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE | POLICY_MKDIR | POLICY_DELETE | \
+		POLICY_RENAME | POLICY_APPEND)
 
-/* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
+/* Adds a warning about each rule that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /*

@@ -369,7 +369,7 @@ def test_a_reload_is_prompt_although_threads_are_stuck():
 
 
 def test_nothing_is_left_once_it_is_released():
-    """Threads stay, as many as there were jobs at once: 8 that hung, and one that others had."""
+    """Threads stay, as many as there were jobs at once; here 2,400 that hung."""
     def run(fuse, s, callers):
         worker, maker = s.broker.worker, s.maker
         for caller in callers:
@@ -398,8 +398,8 @@ def test_nothing_is_left_once_it_is_released():
             fuse.release()
             equal(ask(s.address, s.place.name("h/file")), "OK")
         until(lambda: (descriptors(worker), descriptors(maker)) == before[:2], "descriptors are left open")
-        check(threads(worker) <= before[2] + 2 and threads(maker) <= before[3] + 1,
-              before[2:], threads(worker), threads(maker))
+        # 64 of the lane, 4 event threads, and one that stands guard: however many requests there were.
+        check(threads(worker) <= 69 and threads(maker) <= before[3] + 1, before[2:], threads(worker), threads(maker))
         check(resident(worker) < memory + 2048, "memory was", memory, "and is", resident(worker))
         print(f"# {threads(worker)} threads of the worker, {memory} kB before, {resident(worker)} kB after", flush=True)
         equal(len(s.broker.events("ready")), 1, "the worker was started again")

@@ -242,13 +242,17 @@ def test_check_warns_of_what_is_mapped_away():
 
 def test_check_privileges():
     status, out, err = run("check", "--privileges", "--policy", "POLICY", policy=POLICY)
-    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE\n" in out, out)
+    check("capabilities: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER\n" in out, out)
     check("  /run/app: read,stat (P:4)\n" in out, out)
     status, out, err = run("check", "--privileges", "--policy", "POLICY",
                            policy="subject s {\n\tuser 5\n\tallow read /x\n}\n")
     check("capabilities: CAP_DAC_READ_SEARCH\n" in out, out)
     for rights, capabilities in (("read,create", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN"),
-                                 ("mkdir,delete", "none"), ("write", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE"),
+                                 ("append", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE"),
+                                 ("mkdir", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN"),
+                                 ("write", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER"),
+                                 ("delete", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER"),
+                                 ("rename", "CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER"),
                                  ("stat", "CAP_DAC_READ_SEARCH")):
         status, out, err = run("check", "--privileges", "--policy", "POLICY",
                                policy=f"subject s {{\n\tuser 5\n\tallow {rights} /x\n}}\n")

@@ -95,6 +95,13 @@ def main_pid(m):
     return int(m.show("fdbrokerd", "MainPID"))
 
 
+def running():
+    """The same, with the daemon running."""
+    m = machine()
+    equal(m.inside(read, PATH, "/srv/data/x"), "data")
+    return m
+
+
 def test_the_units_have_no_faults():
     m = machine()
     found = m.run("sh", "-c", "systemd-analyze verify --recursive-errors=no "
@@ -167,7 +174,7 @@ def test_the_sandbox_lets_the_daemon_map_ids():
 
 
 def test_mounts_that_are_made_later_are_served():
-    m = machine()
+    m = running()
     ours = m.run("readlink", f"/proc/{main_pid(m)}/ns/mnt").stdout
     equal(ours, m.run("readlink", "/proc/1/ns/mnt").stdout, "it has a mount namespace of its own")
 
@@ -184,7 +191,7 @@ def test_mounts_that_are_made_later_are_served():
 
 
 def test_a_reload_succeeds_and_keeps_the_daemon():
-    m = machine()
+    m = running()
     before = main_pid(m)
     m.run("systemctl", "reload", "fdbrokerd")
     equal((m.show("fdbrokerd", "ActiveState"), main_pid(m)), ("active", before))
@@ -192,20 +199,24 @@ def test_a_reload_succeeds_and_keeps_the_daemon():
 
 
 def test_a_worker_that_is_killed_or_hangs_is_replaced_without_a_restart():
-    m = machine()
+    m = running()
     before = main_pid(m)
     for number in (signal.SIGKILL, signal.SIGSTOP):
         count = len(records(m, "ready"))
-        m.kill(records(m, "ready")[-1]["worker"], number)
+        worker = records(m, "ready")[-1]["worker"]
+        m.kill(worker, number)
         wait_for("no other worker", lambda: len(records(m, "ready")) > count, 30)
+        wait_for("the worker is left", lambda: m.run("test", "-e", f"/proc/{worker}", status=None).returncode, 3)
         equal(m.inside(read, PATH, "/srv/data/x"), "data")
     equal((main_pid(m), m.show("fdbrokerd", "NRestarts")), (before, "0"))
 
 
 def test_a_daemon_that_is_killed_is_restarted_and_its_clients_wait():
-    m = machine()
-    before = main_pid(m)
+    m = running()
+    before, worker = main_pid(m), records(m, "ready")[-1]["worker"]
     m.kill(before)
+    # What the worker had accepted goes with it.
+    wait_for("the worker is left", lambda: m.run("test", "-e", f"/proc/{worker}", status=None).returncode)
     equal(m.inside(read, "@fdbroker", "/srv/data/x"), "data")
     equal(m.inside(read, PATH, "/srv/data/x"), "data")
     equal(m.show("fdbrokerd", "NRestarts"), "1")
@@ -213,7 +224,7 @@ def test_a_daemon_that_is_killed_is_restarted_and_its_clients_wait():
 
 
 def test_a_daemon_that_hangs_is_restarted_by_the_watchdog():
-    m = machine()
+    m = running()
     m.write("/etc/systemd/system/fdbrokerd.service.d/test.conf", "[Service]\nWatchdogSec=2s\n")
     m.run("systemctl", "daemon-reload")
     m.run("systemctl", "restart", "fdbrokerd")

@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+from schema import check_record
+
 BUILD = os.environ.get("FDBROKER_BUILD", "build")
 
 
@@ -140,9 +142,12 @@ class Broker:
         *lines, self.pending = (self.pending + data).split(b"\n")
         for line in lines:
             try:
-                self.records.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 self.noise.append(line.decode(errors="replace"))
+                continue
+            check_record(record)
+            self.records.append(record)
         return True
 
     def events(self, name=None):

@@ -13,7 +13,8 @@ import tempfile
 import time
 
 from broker import BUILD
-from linux import CLONE_NEWNET, CLONE_NEWNS, MS_PRIVATE, MS_REC, in_child, libc, mount, result, umount, unshare
+from linux import (CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, in_child, libc, mount, result,
+                   umount, unshare)
 from tap import Skip, check
 
 SYSTEMD = "/usr/lib/systemd/systemd"
@@ -82,6 +83,10 @@ class Machine:
             raise Skip("it takes root")
         if not os.path.exists(SYSTEMD) or not shutil.which("systemd-analyze"):
             raise Skip("systemd is not installed")
+        try:
+            in_child(unshare, CLONE_NEWUSER)
+        except OSError as error:
+            raise Skip(f"there are no user namespaces, as in a chroot: {error}")
         self.cgroup = f"fdbroker-test-{os.getpid()}"
         try:
             in_cgroups(lambda at: os.mkdir(f"{at}/{self.cgroup}"))
@@ -111,19 +116,19 @@ class Machine:
         return self.output.read().decode(errors="replace")
 
     def wait_boot(self):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             check(self.process.poll() != 99, "it cannot be installed:", self.log())
             if self.process.poll() is not None:
                 raise Skip(f"systemd does not start here: {self.log()[-400:]!r}")
             with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
                 children = file.read().split()
-            if children and os.readlink(f"/proc/{children[0]}/exe") == SYSTEMD:
+            if children and os.readlink(f"/proc/{children[0]}/exe").endswith(SYSTEMD):
                 self.pid = int(children[0])
                 if self.run("systemctl", "is-active", "test.target", status=None).stdout == "active\n":
                     return self.pid
             time.sleep(0.1)
-        raise AssertionError(f"systemd did not come up: {self.log()}")
+        raise AssertionError(f"systemd did not come up: {children} {self.log()}")
 
     def close(self):
         if self.process:
@@ -161,9 +166,16 @@ class Machine:
                 namespaces.append((descriptor, flag))
             for descriptor, flag in namespaces:
                 result(libc.setns(descriptor, ctypes.c_int(flag)))
+            # The namespace's root is another one where all this runs in a chroot.
+            os.fchdir(root)
+            os.chroot(".")
             return function(*arguments)
         namespaces = []
-        return in_child(enter)
+        root = os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_DIRECTORY)
+        try:
+            return in_child(enter)
+        finally:
+            os.close(root)
 
     def write(self, path, text, mode=0o644):
         def write():

@@ -180,11 +180,11 @@ static void test_callers(void **state)
 
 static void test_narrowing(void **state)
 {
-	struct policy *policy =
-		load_text("subject a {\nuser *\nexe /usr/bin/x /usr/bin/y\nallow read /e\n}\n"
-			  "subject b {\nuser *\nunit x.service\nallow read /u\n}\n"
-			  "subject c {\nuser *\nlabel web\nallow read /l\n}\n"
-			  "subject d {\nuser *\nvia /run/x @y\nallow read /v\ndelegate\n}\n");
+	struct policy *policy = load_text(
+		"subject a {\nuser *\nexe /usr/bin/x /usr/bin/y\nallow read /e\nlog grants\n}\n"
+		"subject b {\nuser *\nunit x.service\nallow read /u\n}\n"
+		"subject c {\nuser *\nlabel web\nallow read /l\n}\n"
+		"subject d {\nuser *\nvia /run/x @y\nallow read /v\ndelegate\n}\n");
 	const char *exes[] = {"/usr/bin/y"};
 	struct policy_identity all = {.uid = 5,
 		.gid = 5,
@@ -212,12 +212,15 @@ static void test_narrowing(void **state)
 	assert_string_equal(policy_caller_subject(caller, 3), "d");
 	/* One subject delegates and three do not. */
 	assert_false(policy_caller_delegates(caller));
+	/* One says that grants are recorded: that is enough. */
+	assert_true(policy_caller_logs_grants(caller));
 	policy_caller_free(caller);
 	assert_int_equal(policy_caller_new(policy, &only_via, &caller), 0);
 	assert_true(policy_caller_delegates(caller));
 	policy_caller_free(caller);
 	assert_int_equal(policy_caller_new(policy, &none, &caller), 0);
 	assert_false(policy_caller_delegates(caller));
+	assert_false(policy_caller_logs_grants(caller));
 	policy_caller_free(caller);
 	policy_free(policy);
 }
