@@ -16,9 +16,10 @@ from fuse import Hanging
 from linux import CLONE_NEWNS, as_user, in_child, mount, umount, unshare
 from tap import Skip, check, equal, main
 
+# A million take some seconds to make.
 ENTRIES = int(os.environ.get("FDBROKER_TEST_ENTRIES", 200000))
 ROUNDS = int(os.environ.get("FDBROKER_TEST_ROUNDS", 2))
-# Of the median beside so many callers that hang, to the usual one. Measured more narrowly by tests/bench/hanging.py.
+# Of the median beside so many callers that hang, to the usual one. The benchmark of this name wants 1.2.
 AT_MOST = float(os.environ.get("FDBROKER_TEST_RATIO", 3))
 CALLERS = 50
 TIMEOUT = 2
