@@ -2,7 +2,7 @@
 /*
  * channel.h: the messages between the supervisor, the maker and a worker, over SOCK_SEQPACKET socketpairs.
  *
- * Each message is one fixed header, at most one text and at most one descriptor. What may be said when, between
+ * Each message is one fixed header, at most one text and at most two descriptors. What may be said when, between
  * the supervisor and the worker:
  *
  *	supervisor, at once	START (when the daemon started; the socket to the maker)
@@ -16,15 +16,18 @@
  *	maker, at once		WATCH (an inotify descriptor)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
  *				EXE (index, path)		(settle.h)
+ *				SOCKET (index, endpoint, name)	(behalf.h)
  *				LOADED				from here on it names nothing
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
  *				DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
  *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
+ *				CONNECT, BIND, NOTIFY (a client's socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
 
+#include "endpoint.h"
 #include "idmap.h"
 
 #include <stddef.h>
@@ -43,21 +46,27 @@ enum channel_type {
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
 	CHANNEL_LOADED,
+	CHANNEL_SOCKET,
+	CHANNEL_CONNECT,
+	CHANNEL_BIND,
+	CHANNEL_NOTIFY,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
 
 struct channel_message {
-	uint32_t type;	     /* enum channel_type */
-	uint32_t id;	     /* of a question, for its answer; 0 where none is expected */
-	uint32_t index;	     /* which view or listener is meant */
-	uint32_t attributes; /* of a view: enum view_attribute */
-	int32_t error;	     /* 0 or a positive errno, in an answer */
-	uint32_t uid, gid;   /* the caller's, of a view that is another one for each */
-	struct idmap map;    /* of a view with VIEW_IDMAP, when it is named */
+	uint32_t type;		  /* enum channel_type */
+	uint32_t id;		  /* of a question, for its answer; 0 where none is expected */
+	uint32_t index;		  /* which view or listener is meant */
+	uint32_t attributes;	  /* of a view: enum view_attribute */
+	int32_t error;		  /* 0 or a positive errno, in an answer */
+	uint32_t uid, gid;	  /* the caller's, of a view that is another one for each */
+	struct idmap map;	  /* of a view with VIEW_IDMAP, when it is named */
+	struct endpoint endpoint; /* of a socket */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
+	int object;	/* of a NOTIFY, another one; 0 (standard input is never sent) where none */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -285,7 +286,7 @@ static void unlist_job(struct server *server, struct job *job)
 		server->last = job->previous_own;
 }
 
-/* Has the request done in the lane. 0 or -ENOMEM. */
+/* Has the request done in the lane. 0, or -ENOMEM or -EMFILE. */
 static int put_into_lane(struct connection *connection, struct server *server,
 	const struct request *request, bool stranger, const struct reply *reply, size_t length)
 {
@@ -297,6 +298,15 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->length = length;
 	job->connection = connection;
 	job->peer = &connection->peer;
+	/* Its own one: by the time that it is used this connection may have ended, and the number be another's. */
+	job->client = -1;
+	if (reply->client)
+		job->client = fcntl(connection->socket, F_DUPFD_CLOEXEC, 0);
+	if (reply->client && job->client < 0) {
+		int error = -errno;
+		free(job);
+		return error;
+	}
 	job->stranger = stranger;
 	job->request = *request;
 	job->request.path = job->message + (request->path - server->buffer);
@@ -323,6 +333,7 @@ int connection_settle(struct connection *connection, struct server *server)
 	if (!job)
 		return -ENOMEM;
 	job->settles = true;
+	job->client = -1;
 	job->socket = connection->socket;
 	job->connection = connection;
 	job->peer = &connection->peer;
@@ -342,6 +353,8 @@ static void free_job(struct job *job)
 
 	if (job->reply.descriptor >= 0)
 		close(job->reply.descriptor);
+	if (job->client >= 0)
+		close(job->client);
 	free((char *)(uintptr_t)job->reply.data);
 	free(job);
 	connection->jobs--;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "maker.h"
 
+#include "behalf.h"
 #include "channel.h"
 #include "making.h"
 #include "report.h"
@@ -27,7 +28,8 @@ struct maker {
 	bool loading; /* the worker may still name what it will ask for */
 	struct making *making;
 	struct settle_exes exes; /* constant once the worker has loaded */
-	pthread_mutex_t mutex;	 /* of what follows */
+	struct behalf *behalf;
+	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t work;
 	struct job *first, **last; /* to do */
 	unsigned int waiting, idle, threads;
@@ -47,11 +49,20 @@ static void answer(struct maker *maker, struct channel_message *message)
 		close(message->descriptor);
 }
 
+/* Whether it is to be done as a client. */
+static bool is_on_behalf(const struct channel_message *message)
+{
+	return message->type == CHANNEL_CONNECT || message->type == CHANNEL_BIND ||
+	       message->type == CHANNEL_NOTIFY;
+}
+
 static void do_job(struct maker *maker, struct channel_message *message)
 {
 	int error;
 
-	if (message->type == CHANNEL_IDENTIFY)
+	if (is_on_behalf(message))
+		error = behalf_answer(maker->behalf, message);
+	else if (message->type == CHANNEL_IDENTIFY)
 		error = settle_answer(&maker->exes, message);
 	else
 		error = making_answer(maker->making, message);
@@ -124,15 +135,21 @@ static bool give(struct maker *maker, const struct channel_message *message)
 /* Whether this is something that a worker may say now. */
 static bool is_proper(const struct maker *maker, const struct channel_message *message)
 {
+	if (message->object && message->type != CHANNEL_NOTIFY)
+		return false;
 	switch (message->type) {
 	case CHANNEL_VIEW:
 	case CHANNEL_EXE:
+	case CHANNEL_SOCKET:
 	case CHANNEL_LOADED:
 		return maker->loading && message->descriptor < 0;
 	case CHANNEL_RENEW:
 	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
 	case CHANNEL_IDENTIFY:
+	case CHANNEL_CONNECT:
+	case CHANNEL_BIND:
+	case CHANNEL_NOTIFY:
 		return message->descriptor >= 0;
 	}
 	return false;
@@ -153,20 +170,26 @@ static void hear(struct maker *maker)
 	case CHANNEL_EXE:
 		error = settle_remember(&maker->exes, &message);
 		break;
+	case CHANNEL_SOCKET:
+		error = behalf_name(maker->behalf, &message);
+		break;
 	case CHANNEL_VIEW:
 		error = making_name(maker->making, &message);
 		break;
 	}
 	if (error)
 		end();
-	if (message.type == CHANNEL_EXE || give(maker, &message))
+	if (message.type == CHANNEL_EXE || message.type == CHANNEL_SOCKET || give(maker, &message))
 		return;
 	if (message.descriptor >= 0)
 		close(message.descriptor);
+	if (message.object > 0)
+		close(message.object);
 	message.descriptor = -1;
+	message.object = 0;
 	message.error = ETIMEDOUT;
 	message.text[0] = '\0';
-	if (message.type != CHANNEL_IDENTIFY)
+	if (message.type != CHANNEL_IDENTIFY && !is_on_behalf(&message))
 		message.type = CHANNEL_VIEW;
 	answer(maker, &message);
 }
@@ -190,6 +213,9 @@ static int start(struct maker *maker, const struct options *options)
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
+	maker->behalf = behalf_new(options);
+	if (!maker->behalf)
+		return -ENOMEM;
 	message.descriptor = making_inotify(maker->making);
 	return channel_send(maker->channel, &message);
 }

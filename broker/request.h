@@ -32,6 +32,7 @@ struct reply {
 	/* Nothing of it was done, since it takes more patience than there was: with which directory of the policy. */
 	bool deferred;
 	uint32_t directory;
+	bool client; /* and it will be done in the client's name: who does it needs the client's socket */
 };
 
 /*

@@ -304,6 +304,8 @@ static void hear_worker(struct supervisor *supervisor)
 	}
 	if (message.descriptor >= 0)
 		close(message.descriptor);
+	if (message.object > 0)
+		close(message.object);
 	kill_both(supervisor);
 }
 

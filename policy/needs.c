@@ -13,6 +13,7 @@ static const struct need {
 	{POLICY_PATH_RIGHTS, "CAP_DAC_READ_SEARCH"},
 	/* Writing past them. */
 	{POLICY_WRITING_RIGHTS, "CAP_DAC_OVERRIDE"},
+	/* Sockets and watches are made by another process, as the caller (connect, bind: nothing here). */
 	/* Giving what was created to its owner. */
 	{POLICY_CREATE | POLICY_MKDIR, "CAP_CHOWN"},
 };

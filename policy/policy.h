@@ -347,6 +347,8 @@ struct policy_address {
 	bool ip6;
 	uint8_t ip[16]; /* network order, four or sixteen bytes of it */
 	uint16_t port;
+	uint32_t
+		scope; /* of an IPv6 one: the interface's number ("[fe80::1%2]"); 0 where none. No rule asks */
 };
 
 /*
@@ -374,6 +376,9 @@ struct policy_socket {
 	mode_t mode;
 	uid_t owner;
 	gid_t group;
+	/* Of TCP and UDP: 4, 6, or 0: any address; the bits of `ip` that count; the ports. */
+	uint8_t family, prefix, ip[16];
+	uint16_t port_low, port_high;
 	const char *file;
 	unsigned int line;
 };
@@ -514,9 +519,10 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /* What this version of fdbrokerd does; the other rights are the language's alone so far. */
-#define POLICY_SERVED_RIGHTS                                                      \
-	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | \
-		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE)
+#define POLICY_SERVED_RIGHTS                                                       \
+	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST |  \
+		POLICY_READLINK | POLICY_WATCH | POLICY_TREE | POLICY_WRITE_TREE | \
+		POLICY_CONNECT | POLICY_BIND)
 
 /* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);

@@ -7,6 +7,7 @@
 #include "policy.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Removes `limit connections`, which is served, from a subject's limits. True if any is left. */
 static bool other_limits(const struct policy_limits *limits)
@@ -56,6 +57,32 @@ static void warn_of_trees(const struct policy *policy, struct policy_diagnostics
 	}
 }
 
+/* Whether it has %u or %h: those are looked up where the policy is loaded, and nowhere else. */
+static bool uses_user(const char *name)
+{
+	for (; (name = strchr(name, '%')); name += 2)
+		if (name[1] == 'u' || name[1] == 'h')
+			return true;
+	return false;
+}
+
+static void warn_of_sockets(const struct policy *policy, struct policy_diagnostics *diagnostics)
+{
+	const struct policy_socket *told = NULL;
+
+	for (size_t i = 0; i < policy->socket_count; i++) {
+		const struct policy_socket *socket = &policy->sockets[i];
+
+		if (!socket->variables || !uses_user(socket->name) ||
+			(told && told->line == socket->line && told->file == socket->file))
+			continue;
+		policy_warn(policy, diagnostics, socket->file, socket->line,
+			"name it by the caller's uid: %U",
+			"a socket with %u or %h: not served by this version: it allows nothing yet");
+		told = socket;
+	}
+}
+
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
 	struct policy_summary summary;
@@ -69,4 +96,5 @@ void policy_unserved(const struct policy *policy, struct policy_diagnostics *dia
 		warn_of_rights(policy, &rule, diagnostics);
 	}
 	warn_of_trees(policy, diagnostics);
+	warn_of_sockets(policy, diagnostics);
 }

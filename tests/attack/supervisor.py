@@ -16,8 +16,8 @@ from linux import as_user, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
-# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map,) text.
-HEADER = struct.Struct("=I4xIIi24x")
+# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map, an endpoint,) text.
+HEADER = struct.Struct("=I4xIIi80x")
 START, VIEW, READY, LISTENER, STOP = range(1, 6)
 
 
