@@ -7,6 +7,8 @@
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t clock_ms(void);
+/* Nanoseconds of it. */
+uint64_t clock_ns(void);
 
 /* "2026-11-20T18:29:01Z" (RFC 3339, UTC) and its NUL. */
 #define CLOCK_STAMP 24

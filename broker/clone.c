@@ -29,6 +29,8 @@ static int test_dissolved(int view)
 /* Clones the directory and sets the attributes. The tree's descriptor, with *view its root. */
 static int make_tree(int directory, uint64_t set, int namespace, int *view)
 {
+	/* Private at once: kernels differ in whether what is mounted beneath the original while the clone is not yet
+	 * dissolved comes into it as well, without the attributes. */
 	struct mount_attr attr = {.attr_set = set, .propagation = MS_PRIVATE};
 	/* Recursive: else the files hidden under the mounts beneath would be served. */
 	int tree = open_tree(

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/securebits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/mount.h>
@@ -42,9 +41,8 @@ int confine_root(void)
 	return error;
 }
 
-/* Groups can be left alone where, and only where, a user namespace does not let anyone change them.
- */
-static int drop_groups(void)
+/* They can be left alone where, and only where, a user namespace does not let anyone change them. */
+int confine_groups(void)
 {
 	if (setgroups(0, NULL) == 0)
 		return 0;
@@ -78,32 +76,13 @@ static int keep_capabilities(uint64_t capabilities)
 	return error;
 }
 
-bool confine_alone(void)
+int confine_user(uid_t uid, gid_t gid, bool alone, uint64_t capabilities)
 {
-	char text[128] = "";
-	unsigned int inside, outside, count = 0;
-	int file = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC), used = 0;
-
-	if (file < 0)
-		return false;
-	ssize_t length = read(file, text, sizeof(text) - 1);
-	close(file);
-	return length > 0 && sscanf(text, "%u %u %u %n", &inside, &outside, &count, &used) == 3 &&
-	       count == 1 && outside != 0 && text[used] == '\0';
-}
-
-int confine_user(uid_t uid, gid_t gid, uint64_t capabilities)
-{
-	int error;
-
-	if (uid == 0 && !confine_alone())
+	if (uid == 0 && !alone)
 		return -EINVAL;
 	for (int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
 		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return -errno;
-	error = drop_groups();
-	if (error)
-		return error;
 	if (prctl(PR_SET_SECUREBITS,
 		    SECBIT_KEEP_CAPS | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
 			    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
@@ -111,7 +90,7 @@ int confine_user(uid_t uid, gid_t gid, uint64_t capabilities)
 		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
 		setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
-	error = keep_capabilities(capabilities);
+	int error = keep_capabilities(capabilities);
 	return error ? error : confine_unprivileged();
 }
 

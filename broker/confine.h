@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Gives up all supplementary groups. While /proc can be read: a user namespace may forbid it. */
+int confine_groups(void);
+
 /*
  * Leaves the file system: the root and the working directory become an empty, read-only tmpfs that
  * is mounted nowhere. Nothing lies beneath it and nothing above it. Takes CAP_SYS_ADMIN and
@@ -20,20 +23,15 @@
 int confine_root(void);
 
 /*
- * Becomes the user `uid` and the group `gid` for good, without supplementary groups, with just the
+ * Becomes the user `uid` and the group `gid` for good, with just the
  * capabilities `capabilities` (bits by number, capabilities(7)) and no way to gain any: none in the
  * bounding set, no_new_privs, not dumpable.
  *
  * A worker of uid 0 would own and thereby write root's files without any capability: 0 is -EINVAL, but
- * where confine_alone.
+ * where the namespace is one's own `alone` (owner_alone, policy/owner.h): that "root" is an ordinary user, there is
+ * no other to become, and its capabilities count for nothing but its own files.
  */
-int confine_user(uid_t uid, gid_t gid, uint64_t capabilities);
-
-/*
- * Whether this is a user namespace of one uid: its "root" is an ordinary user, there is no other to become, and
- * its capabilities count for nothing but its own files.
- */
-bool confine_alone(void);
+int confine_user(uid_t uid, gid_t gid, bool alone, uint64_t capabilities);
 
 /* For a process that was started without privileges: no_new_privs and not dumpable. */
 int confine_unprivileged(void);

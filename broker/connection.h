@@ -22,6 +22,7 @@ struct connection {
 	int socket;
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
+	struct account *account; /* the thread's, which closes it; NULL where none is open */
 	struct connection *previous, *next; /* of the thread's list */
 	int64_t expires;		    /* ms of CLOCK_MONOTONIC; 0: never */
 	struct waiting *first, **last;	    /* replies that the client has no room for */

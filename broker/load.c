@@ -183,13 +183,16 @@ static int confine(struct load *load)
 {
 	const struct options *options = load->options;
 	struct policy_summary summary;
-	int error = confine_root();
+	int error = options->switch_user ? confine_groups() : 0;
 
+	if (error)
+		return report_failure("giving up groups", error);
+	error = confine_root();
 	/* Without the privilege to make views there is none to leave the file system either. */
 	if (error && !(error == -EPERM && views_plain(load->loaded->views)))
 		return report_failure("entering an empty root", error);
 	policy_summarize(load->loaded->policy, &summary);
-	error = options->switch_user ? confine_user(options->uid, options->gid,
+	error = options->switch_user ? confine_user(options->uid, options->gid, options->alone,
 					       confine_capabilities(summary.rights))
 				     : confine_unprivileged();
 	if (error == -EINVAL)

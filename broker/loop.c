@@ -66,7 +66,8 @@ static void list_stranger(struct loop *loop, struct connection *connection)
 static void drop(struct loop *loop, struct connection *connection)
 {
 	list_remove(connection);
-	quota_give_back(loop->house->quota, connection->peer.uid);
+	account_close(connection->account, clock_ns());
+	connection->account = NULL;
 	loop->house->service->counters->connections--;
 	connection_close(connection, &loop->server);
 }
@@ -76,40 +77,38 @@ static void end_connection(void *context, struct connection *connection)
 	drop(context, connection);
 }
 
-/* Records that a uid has too many, once. */
-static void record_quota(struct loop *loop, uid_t uid, uint32_t most)
+static void record_refusal(struct loop *loop, const struct account_refusal *refusal)
 {
 	struct audit_line *line = &loop->server.operations->line;
 
 	audit_begin(line, loop->house->service->log, "limit");
 	audit_string(line, "verdict", "error");
-	audit_number(line, "uid", uid);
-	audit_string(line, "reason", "too many connections of one uid");
-	audit_number(line, "connections", most);
+	audit_number(line, "uid", refusal->uid);
+	audit_string(line, "reason",
+		refusal->total ? "too many connections of one subject"
+			       : "too many connections of one uid");
+	audit_number(line, "connections", refusal->limit);
 	audit_errno(line, EDQUOT);
 	audit_end(line);
 }
 
-/* Counts the connection against its uid. 0, -EDQUOT or -ENOMEM. */
-static int take_quota(struct loop *loop, const struct connection *connection)
+/* Counts the connection against its uid and its subjects. 0, -EDQUOT or -ENOMEM. */
+static int open_account(struct loop *loop, struct connection *connection)
 {
 	const struct peer *peer = &connection->peer;
-	struct policy_limits limits;
-	bool first;
+	struct account_refusal refusal;
+	int error = accounts_open(loop->house->accounts, peer->uid, peer->caller,
+		connection->socket, clock_ns(), &connection->account, &refusal);
 
-	policy_caller_limits(peer->caller, &limits);
-	uint32_t most =
-		limits.connections == POLICY_LIMIT_UNSAID ? QUOTA_CONNECTIONS : limits.connections;
-	int error = quota_take(loop->house->quota, peer->uid, most, &first);
-	if (error == -EDQUOT && first)
-		record_quota(loop, peer->uid, most);
+	if (error == -EDQUOT && refusal.first)
+		record_refusal(loop, &refusal);
 	return error;
 }
 
 /* Its peer is known: it is served from now on. */
 static void admit(struct loop *loop, struct connection *connection)
 {
-	int error = take_quota(loop, connection);
+	int error = open_account(loop, connection);
 
 	if (error) {
 		connection_dismiss(connection, -error);

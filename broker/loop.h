@@ -7,13 +7,13 @@
 #ifndef BROKER_LOOP_H
 #define BROKER_LOOP_H
 
+#include "accounts.h"
 #include "connection.h"
-#include "quota.h"
 
 /* What the event threads share, besides the service of the operations. */
 struct house {
 	const struct service *service;
-	struct quota *quota;
+	struct accounts *accounts;
 	struct lane *lane;
 	int open_timeout; /* ms */
 	struct loop *loops[8];

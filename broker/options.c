@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
-#include "confine.h"
 #include "fdbroker-protocol.h"
 #include "listen.h"
+#include "owner.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -256,7 +256,8 @@ int options_read(int argc, char **argv, struct options *options)
 		options->addresses[options->address_count++] = FDBROKER_DEFAULT_ABSTRACT;
 		options->addresses[options->address_count++] = FDBROKER_DEFAULT_PATHNAME;
 	}
-	if (options->switch_user && !user && confine_alone()) {
+	options->alone = options->switch_user && owner_alone();
+	if (options->alone && !user) {
 		options->uid = geteuid();
 		options->gid = getegid();
 		return -1;

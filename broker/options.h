@@ -26,6 +26,7 @@ struct options {
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
 	bool switch_user;	/* started as root: the worker becomes somebody else */
+	bool alone;		/* root only of a user namespace of its own (policy/owner.h) */
 	bool require_views;	/* never the directories themselves in their place */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */
 	/* -1; or the channel's descriptor, where this process is a worker, or a maker */

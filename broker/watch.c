@@ -14,9 +14,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What can happen to the next name on the way, and to the directory at its end. */
+/*
+ * What can happen to the next name on the way. What becomes of the directory at its end happens to its name, in the one
+ * before it.
+ */
 #define ON_THE_WAY (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
-#define AT_THE_END (IN_DELETE_SELF | IN_MOVE_SELF)
 
 /* How often a way that changes while it is walked is walked again. */
 #define TRIES 10
@@ -32,8 +34,7 @@ static int open_step(int directory, const char *name)
 	return next < 0 ? -errno : (int)next;
 }
 
-static int add_watch(
-	struct watcher *watcher, int directory, uint32_t events, struct watches *watches)
+static int add_watch(struct watcher *watcher, int directory, struct watches *watches)
 {
 	char name[32];
 	int at = watches->count;
@@ -44,8 +45,7 @@ static int add_watch(
 	do {
 		while ((ending = watcher->ending) & 1)
 			sched_yield();
-		int watch = inotify_add_watch(
-			watcher->inotify, name, events | IN_MASK_ADD | IN_ONLYDIR);
+		int watch = inotify_add_watch(watcher->inotify, name, ON_THE_WAY | IN_ONLYDIR);
 		if (watch < 0)
 			return -errno;
 		watches->descriptors[at] = watch;
@@ -64,10 +64,9 @@ static int walk(struct watcher *watcher, const char *path, struct watches *watch
 	watches->count = 0;
 	watches->fold = false;
 	while (directory >= 0) {
-		bool end = path[0] == '\0' || (path[0] == '/' && path[1] == '\0');
-		error = add_watch(watcher, directory, end ? AT_THE_END : ON_THE_WAY, watches);
-		if (!error && end)
+		if (path[0] == '\0' || (path[0] == '/' && path[1] == '\0'))
 			return directory;
+		error = add_watch(watcher, directory, watches);
 		/* In this one the next name is looked up. */
 		watches->fold = watches->fold || names_fold(directory);
 		size_t length = strcspn(++path, "/");

@@ -4,8 +4,8 @@
  * worker hears of it when the path comes to mean another directory.
  *
  * inotify(7) reports a rename, a deletion and a creation before the system call that does it returns: a
- * request that is sent afterwards is read after the event. A directory's own deletion is reported late
- * while a view pins it; so its parents are watched too, for its name.
+ * request that is sent afterwards is read after the event. The directory itself is not watched: its own deletion would
+ * be reported late, while a view pins it, and whatever else changes what the path means happens in those above it.
  */
 #ifndef BROKER_WATCH_H
 #define BROKER_WATCH_H
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Directories on the way to a watched one, the root and itself included. */
+/* Directories on the way to one, the root included. */
 #define WATCH_DEPTH_MAX 256
 
 /*

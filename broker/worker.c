@@ -228,12 +228,14 @@ static int make_house(struct worker *worker)
 {
 	struct house *house = &worker->house;
 	unsigned int count = count_threads();
+	struct policy_summary summary;
 
 	house->service = &worker->service;
 	house->open_timeout = worker->options->open_timeout;
-	house->quota = quota_new();
+	policy_summarize(worker->loaded.policy, &summary);
+	house->accounts = accounts_new(summary.subjects);
 	house->lane = lane_new(&worker->service);
-	if (!house->quota || !house->lane)
+	if (!house->accounts || !house->lane)
 		return -ENOMEM;
 	while (house->loop_count < count) {
 		struct loop *loop = loop_new(house);

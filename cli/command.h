@@ -38,6 +38,7 @@ int command_test(const struct command *self, int argc, char **argv);
 int command_explain(const struct command *self, int argc, char **argv);
 int command_fmt(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
+int command_reload(const struct command *self, int argc, char **argv);
 
 /*
  * getopt_long(3) with what every subcommand has in common: --help is printed and ends the program

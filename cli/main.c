@@ -103,6 +103,10 @@ static const struct command commands[] = {
 	{"status", command_status, "[--json] [--socket ADDRESS]",
 		"ask the broker about itself (root and the broker's own user only)",
 		"  --json            print one JSON object\n" SOCKET_HELP},
+	{"reload", command_reload, "[--socket ADDRESS]",
+		"have the broker read its policy again (root and the broker's own user only)",
+		SOCKET_HELP
+		"Exits with 0 once the new policy is in force, with 1 if it was refused.\n"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -42,37 +42,54 @@ enum text_form text_form_of_output(void)
 	return isatty(STDOUT_FILENO) ? TEXT_ESCAPED : TEXT_RAW;
 }
 
-void text_print(const char *bytes, size_t length, enum text_form form)
+/* What JSON has between its quotes, or the escaped form; `kept` are control characters to leave alone. */
+static void print_safely(
+	FILE *stream, const char *bytes, size_t length, bool json, const char *kept)
 {
-	const bool json = form == TEXT_JSON;
 	const char *end = bytes + length;
 	size_t size;
 
-	if (form == TEXT_RAW) {
-		fwrite(bytes, 1, length, stdout);
-		return;
-	}
-	if (json)
-		putchar('"');
 	for (; bytes < end; bytes += size) {
 		unsigned char byte = (unsigned char)*bytes;
 
 		size = utf8_length(bytes, (size_t)(end - bytes));
 		if (size == 0) {
-			printf(json ? "\\ufffd" : "\\x%02x", byte);
+			fprintf(stream, json ? "\\ufffd" : "\\x%02x", byte);
 			size = 1;
+		} else if (byte != '\0' && strchr(kept, byte)) {
+			putc(byte, stream);
 		} else if (byte < ' ' || byte == 0x7f) {
-			printf(json ? "\\u%04x" : "\\x%02x", byte);
+			fprintf(stream, json ? "\\u%04x" : "\\x%02x", byte);
 		} else if (size == 2 && byte == 0xc2 && (unsigned char)bytes[1] < 0xa0) {
-			printf(json ? "\\u%04x" : "\\x%02x", (unsigned char)bytes[1]);
+			fprintf(stream, json ? "\\u%04x" : "\\x%02x", (unsigned char)bytes[1]);
 		} else {
 			if (json && (byte == '"' || byte == '\\'))
-				putchar('\\');
-			fwrite(bytes, 1, size, stdout);
+				putc('\\', stream);
+			fwrite(bytes, 1, size, stream);
 		}
 	}
-	if (json)
+}
+
+void text_print(const char *bytes, size_t length, enum text_form form)
+{
+	if (form == TEXT_RAW) {
+		fwrite(bytes, 1, length, stdout);
+		return;
+	}
+	if (form == TEXT_JSON)
 		putchar('"');
+	print_safely(stdout, bytes, length, form == TEXT_JSON, "");
+	if (form == TEXT_JSON)
+		putchar('"');
+}
+
+void text_print_lines(FILE *stream, const char *text)
+{
+	size_t length = strlen(text);
+
+	print_safely(stream, text, length, false, "\n\t");
+	if (length > 0 && text[length - 1] != '\n')
+		putc('\n', stream);
 }
 
 void text_print_member(const char *name, const char *bytes, size_t length)

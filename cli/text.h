@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* text.h: prints bytes that somebody else has chosen. All of it goes to standard output. */
+/* text.h: prints bytes that somebody else has chosen, to standard output if nothing else is said. */
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum text_form {
 	TEXT_RAW,     /* as it is, for a program */
@@ -17,6 +18,12 @@ enum text_form {
 enum text_form text_form_of_output(void);
 
 void text_print(const char *bytes, size_t length, enum text_form form);
+
+/*
+ * Prints text of one or more lines for people: escaped, save newlines and tabs, and with a newline at the
+ * end, unless it is empty.
+ */
+void text_print_lines(FILE *stream, const char *text);
 
 /*
  * Prints a member of a JSON object: "name": "bytes". Where they are not UTF-8, which the string cannot

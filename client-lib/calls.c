@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * calls.c: the operations that hand out descriptors, and status, each in the shape of the call that it
- * stands for.
+ * calls.c: the operations that hand out descriptors, each in the shape of the call that it stands for,
+ * and those on the broker itself.
  *
  * The broker is the authority on what is allowed and on what is valid: nothing is refused here that
  * it could judge itself, so that the rules stand in one place. Here a mode gets the caller's umask,
@@ -65,28 +65,65 @@ CLIENT_API int fdbroker_tree(struct fdbroker *broker, const char *path, int flag
 	return error < 0 ? ask_failed(error) : exchange.descriptors[0];
 }
 
+/* ---- the broker itself ------------------------------------------------------------------------
+ */
+
+#define TEXT_MAX (FDBROKER_REPLY_MAX - sizeof(struct fdbroker_reply))
+
+/*
+ * Makes text of the `length` bytes that `buffer`, of TEXT_MAX + 1 bytes, has got from the broker: it is
+ * promised to be some. Returns it, in place of `buffer`, or NULL where it is none; then `buffer` is left.
+ */
+static char *text_of(char *buffer, size_t length)
+{
+	char *fitted;
+
+	if (memchr(buffer, '\0', length))
+		return NULL;
+	buffer[length] = '\0';
+	fitted = realloc(buffer, length + 1);
+	return fitted ? fitted : buffer;
+}
+
 CLIENT_API char *fdbroker_status(struct fdbroker *broker)
 {
-	const size_t room = FDBROKER_REPLY_MAX - sizeof(struct fdbroker_reply);
-	char *text = malloc(room + 1);
-	char *fitted;
+	char *buffer = malloc(TEXT_MAX + 1);
 	struct exchange exchange = {
 		.operation = FDBROKER_STATUS,
 		.path = "",
-		.data = text,
-		.data_size = room,
+		.data = buffer,
+		.data_size = TEXT_MAX,
 	};
-	int error = text ? connection_exchange(broker, &exchange) : -ENOMEM;
+	int error = buffer ? connection_exchange(broker, &exchange) : -ENOMEM;
+	char *text = error == 0 ? text_of(buffer, exchange.data_length) : NULL;
 
-	/* It is promised to be text. */
-	if (error == 0 && memchr(text, '\0', exchange.data_length))
-		error = -EPROTO;
-	if (error < 0) {
-		free(text);
-		errno = -error;
-		return NULL;
+	if (text)
+		return text;
+	free(buffer);
+	ask_failed(error == 0 ? -EPROTO : error);
+	return NULL;
+}
+
+CLIENT_API int fdbroker_reload(struct fdbroker *broker, char **message)
+{
+	char *buffer = malloc(TEXT_MAX + 1);
+	struct exchange exchange = {
+		.operation = FDBROKER_RELOAD,
+		.path = "",
+		.data = buffer,
+		.data_size = TEXT_MAX,
+	};
+	int error = buffer ? connection_exchange(broker, &exchange) : -ENOMEM;
+	char *text = NULL;
+
+	if (buffer && exchange.data_length > 0) {
+		text = text_of(buffer, exchange.data_length);
+		if (!text)
+			error = -EPROTO;
 	}
-	text[exchange.data_length] = '\0';
-	fitted = realloc(text, exchange.data_length + 1);
-	return fitted ? fitted : text;
+	if (!text || !message)
+		free(text ? text : buffer);
+	if (message)
+		*message = text;
+	return error < 0 ? ask_failed(error) : 0;
 }

@@ -38,8 +38,8 @@ struct fdbroker {
 	pthread_mutex_t lock; /* held during an exchange */
 	int fd;		      /* -1: none (yet); changed with list_lock held as well as `lock` */
 	int failure;	      /* 0, or the negative errno that every further call gets */
-	uint32_t id;	      /* of the last request */
 	uid_t named;	      /* who the server may be besides root and the caller */
+	struct exchange_state state;
 	struct address address;
 	struct fdbroker *next;
 };
@@ -72,6 +72,7 @@ static void after_fork_in_child(void)
 		if (broker->fd >= 0)
 			close(broker->fd);
 		broker->fd = -1;
+		broker->state = (struct exchange_state){};
 		broker->failure = broker->address.kind == ADDRESS_DESCRIPTOR ? -ENOTCONN : 0;
 	}
 	pthread_mutex_unlock(&list_lock);
@@ -383,9 +384,7 @@ int connection_exchange(struct fdbroker *broker, struct exchange *exchange)
 	pthread_mutex_lock(&broker->lock);
 	error = connection_ready(broker);
 	if (error == 0) {
-		if (++broker->id == 0)
-			broker->id = 1;
-		error = exchange_run(broker->fd, broker->id, exchange, &broken);
+		error = exchange_run(broker->fd, &broker->state, exchange, &broken);
 		if (broken)
 			connection_break(broker, error);
 	}

@@ -18,6 +18,13 @@
  * A broker that closes while a request is still unread makes the kernel report ECONNRESET first and
  * deliver what had been sent second, and sendmsg fails with EPIPE although a reply may lie waiting.
  * So after either one more read is made: it may hold the reason.
+ *
+ * The worker that answers may die, and another take its place on the same connection: RESTARTED then
+ * comes before anything of the new one's. Whether the request was lost with the old one SYNC tells
+ * (sync.c); if so, it is sent again, where that is safe (repeat.c). SYNC is sent only when nothing is
+ * left to receive, for what lies there may be the reply. It may be answered after the request: then its
+ * reply is left to the next exchange. As nothing is sent by a thread that does not also receive, a broker
+ * that waits for its replies to be taken is never waited for.
  */
 #include "exchange.h"
 
@@ -29,6 +36,14 @@
 #include <unistd.h>
 
 #include "fdbroker-protocol.h"
+#include "repeat.h"
+#include "sync.h"
+
+/*
+ * How many workers may fail one request in a row before it is given up. A request that kills whoever
+ * takes it must not do so for ever.
+ */
+#define RESTARTS_MAX 100
 
 #define ERRNO_MAX 4095 /* the kernel's own bound (MAX_ERRNO) */
 
@@ -56,6 +71,23 @@ struct arrival {
 	int descriptors[EXCHANGE_DESCRIPTORS_MAX];
 };
 
+/* An exchange under way. */
+struct run {
+	int fd;
+	struct exchange_state *state;
+	struct exchange *exchange;
+	uint32_t id;	       /* of the request, as it was or will be sent */
+	unsigned int restarts; /* how often SYNC was sent */
+	bool sent;
+	bool unsure; /* another worker has taken over since it was sent, and SYNC is yet to be sent */
+	bool asked;  /* the SYNC whose reply is awaited, if any, was sent behind the request */
+	bool closed; /* nothing can be sent any more, only received what lies there */
+	bool broken;
+};
+
+/* What the steps of an exchange return when it is not at its end. */
+#define GO_ON 1
+
 /* Waits, for sockets that are non-blocking or have a time limit. A failure shows in the next call.
  */
 static void wait_for(int fd, short events)
@@ -81,10 +113,8 @@ static int send_request(int fd, uint32_t id, const struct exchange *exchange)
 	};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
-	while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
-		if (errno == EAGAIN)
-			wait_for(fd, POLLOUT);
-		else if (errno != EINTR)
+	while (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno != EINTR)
 			return -errno;
 	}
 	return 0;
@@ -174,39 +204,155 @@ static bool is_reply(const struct arrival *arrival)
 	if (header->data_length != arrival->length - sizeof(*header) || header->error > ERRNO_MAX)
 		return false;
 	return header->error == 0 ||
-	       (header->descriptors == 0 && arrival->count == 0 && header->data_length == 0);
+	       (header->descriptors == 0 && arrival->count == 0 &&
+		       (header->data_length == 0 || header->operation == FDBROKER_RELOAD));
 }
 
-/* What the message means for the request `id`. As exchange_run. */
-static int judge(
-	const struct arrival *arrival, uint32_t id, const struct exchange *exchange, bool *broken)
+/* ---- another worker ---------------------------------------------------------------------------
+ */
+
+static uint32_t next_id(struct exchange_state *state)
+{
+	if (++state->id == 0)
+		state->id = 1;
+	return state->id;
+}
+
+/* Another worker answers from now on. Nor is anything known of a SYNC that is under way. */
+static int handle_restarted(struct run *run)
+{
+	if (run->state->sync != 0) {
+		run->state->sync = 0;
+		run->state->forgotten++;
+	}
+	/* What is not sent yet, this one will read, or the next one tell of. */
+	run->unsure = run->sent;
+	return GO_ON;
+}
+
+/* A reply to a SYNC that nobody waits for. */
+static int handle_forgotten(struct run *run)
+{
+	if (run->state->forgotten == 0) {
+		run->broken = true;
+		return -EPROTO;
+	}
+	run->state->forgotten--;
+	return GO_ON;
+}
+
+static int send_sync(struct run *run)
+{
+	uint32_t id;
+	int error;
+
+	if (run->restarts == RESTARTS_MAX) {
+		run->broken = true;
+		return -ECONNRESET;
+	}
+	id = next_id(run->state);
+	error = sync_send(run->fd, id);
+	if (error == -EAGAIN) {
+		wait_for(run->fd, POLLIN | POLLOUT);
+		return GO_ON;
+	}
+	/* What lies there may be the reply, or the reason. */
+	if (error < 0) {
+		run->closed = true;
+		return GO_ON;
+	}
+	run->state->sync = id;
+	run->restarts++;
+	run->unsure = false;
+	run->asked = true;
+	return GO_ON;
+}
+
+/* The next message is a reply to SYNC. */
+static int handle_sync(struct run *run)
+{
+	int verdict = sync_receive(run->fd, run->state->sync, run->id);
+
+	if (verdict == SYNC_NONE)
+		return handle_forgotten(run);
+	/* Sent for an earlier request, it says nothing of this one, be it an error. */
+	if (verdict < 0 && (verdict != -ECONNRESET || run->asked)) {
+		run->broken = true;
+		return verdict;
+	}
+	run->state->sync = 0;
+	if (!run->asked)
+		return GO_ON;
+	run->asked = false;
+	if (verdict != SYNC_LOST)
+		return GO_ON;
+	if (run->restarts == RESTARTS_MAX ||
+		!repeat_is_safe(run->exchange->operation, run->exchange->flags))
+		return -ECONNRESET;
+	run->id = next_id(run->state);
+	run->sent = false;
+	return GO_ON;
+}
+
+/* Whether the next message is a reply to SYNC, or a negative errno, as receive_message. */
+static int is_sync(const struct run *run, int flags)
+{
+	struct fdbroker_reply header;
+	struct iovec part = {.iov_base = &header, .iov_len = sizeof(header)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t length;
+
+	if (run->state->sync == 0)
+		return 0;
+	length = receive_message(run->fd, &message, flags | MSG_PEEK);
+	if (length < 0)
+		return (int)length;
+	return (size_t)length == sizeof(header) && header.operation == FDBROKER_SYNC;
+}
+
+/* ---- the exchange -----------------------------------------------------------------------------
+ */
+
+/* What the message means for the request: 0 if it is its success, GO_ON, or as exchange_run. */
+static int judge(struct run *run, const struct arrival *arrival)
 {
 	const struct fdbroker_reply *header = &arrival->header;
+	const struct exchange *exchange = run->exchange;
 
-	*broken = true;
+	run->broken = true;
 	/* The end, or a message without a byte, which looks the same. */
 	if (arrival->length == 0 && arrival->count == 0)
 		return -ECONNRESET;
+	/* It may be longer than what there is room for. */
+	if (arrival->length >= sizeof(*header) && header->operation == FDBROKER_SYNC) {
+		run->broken = false;
+		return handle_forgotten(run);
+	}
 	if (!is_reply(arrival))
 		return -EPROTO;
 	/* An error that answers no request is about the connection, which ends with it. */
 	if (header->id == 0 && header->error != 0)
 		return -(int)header->error;
-	if (header->id != id || header->operation != exchange->operation)
+	if (header->id == 0 && header->operation == FDBROKER_RESTARTED && arrival->count == 0 &&
+		header->descriptors == 0 && header->data_length == 0) {
+		run->broken = false;
+		return handle_restarted(run);
+	}
+	if (!run->sent || header->id != run->id || header->operation != exchange->operation)
 		return -EPROTO;
 	if (header->error != 0) {
-		*broken = false;
+		run->broken = false;
 		return -(int)header->error;
 	}
 	if (header->descriptors != exchange->descriptor_count)
 		return -EPROTO;
 	if (arrival->count < header->descriptors && (arrival->flags & MSG_CTRUNC)) {
-		*broken = false;
+		run->broken = false;
 		return -EMFILE;
 	}
 	if (arrival->count != header->descriptors)
 		return -EPROTO;
-	*broken = false;
+	run->broken = false;
 	return 0;
 }
 
@@ -218,34 +364,73 @@ static void close_descriptors(const struct arrival *arrival)
 		close(arrival->descriptors[i]);
 }
 
-int exchange_run(int fd, uint32_t id, struct exchange *exchange, bool *broken)
+/* Nothing lies there to be received, and something else was to be done. */
+static int do_what_is_due(struct run *run)
 {
-	struct arrival arrival;
-	int error = send_request(fd, id, exchange);
-	bool sent = error == 0;
-
-	*broken = false;
-	if (!sent && error != -EPIPE && error != -ECONNRESET)
-		return error;
-
-	*broken = true;
-	/* What could not be sent gets no reply: only look whether a reason lies there. */
-	error = receive_reply(fd, exchange, sent ? 0 : MSG_DONTWAIT, &arrival);
-	if (error == 0) {
-		error = judge(&arrival, id, exchange, broken);
-		if (error == 0 && !sent)
-			error = -EPROTO;
-		if (error < 0)
-			close_descriptors(&arrival);
-	} else if (!sent) {
-		error = -ECONNRESET;
+	if (run->closed) {
+		run->broken = true;
+		return -ECONNRESET;
 	}
-	if (!sent)
-		*broken = true;
-	if (error < 0)
-		return error;
+	if (run->unsure)
+		return send_sync(run);
+	/* The request has found no room. */
+	wait_for(run->fd, POLLIN | POLLOUT);
+	return GO_ON;
+}
 
-	memcpy(exchange->descriptors, arrival.descriptors, sizeof(exchange->descriptors));
-	exchange->data_length = arrival.header.data_length;
-	return 0;
+static int receive_one(struct run *run)
+{
+	struct exchange *exchange = run->exchange;
+	bool waits = run->sent && !run->unsure;
+	int flags = waits ? 0 : MSG_DONTWAIT;
+	struct arrival arrival;
+	int result = is_sync(run, flags);
+
+	if (result > 0)
+		return handle_sync(run);
+	if (result == 0)
+		result = receive_reply(run->fd, exchange, flags, &arrival);
+	if (result == -EAGAIN && !waits)
+		return do_what_is_due(run);
+	if (result < 0) {
+		run->broken = true;
+		return run->closed ? -ECONNRESET : result;
+	}
+
+	result = judge(run, &arrival);
+	if (result != 0)
+		close_descriptors(&arrival);
+	else
+		memcpy(exchange->descriptors, arrival.descriptors, sizeof(exchange->descriptors));
+	/* Only of RELOAD there is any with an error. */
+	if (result <= 0 && !run->broken)
+		exchange->data_length = arrival.header.data_length;
+	return result;
+}
+
+int exchange_run(int fd, struct exchange_state *state, struct exchange *exchange, bool *broken)
+{
+	struct run run = {
+		.fd = fd,
+		.state = state,
+		.exchange = exchange,
+		.id = next_id(state),
+	};
+	int result;
+
+	do {
+		result = 0;
+		if (!run.sent && !run.closed) {
+			result = send_request(fd, run.id, exchange);
+			run.sent = result == 0;
+			run.closed = result == -EPIPE || result == -ECONNRESET;
+			/* What could not be sent gets no reply: only look whether a reason lies there. */
+			if (result == -EAGAIN || run.closed)
+				result = 0;
+		}
+		if (result == 0)
+			result = receive_one(&run);
+	} while (result == GO_ON);
+	*broken = run.broken || run.closed;
+	return result;
 }

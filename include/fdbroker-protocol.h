@@ -65,6 +65,21 @@ enum fdbroker_operation {
 	 */
 	FDBROKER_CONNECT = 17,
 	FDBROKER_BIND = 18,
+	/*
+	 * Have the policy read again and put into force: no path; the reply's data is text for a person,
+	 * with an error too: then it says what is wrong, and what was in force is.
+	 */
+	FDBROKER_RELOAD = 19,
+	/*
+	 * Which requests of this connection are known: no path; the reply's data is the ids (uint32_t) of
+	 * those that the worker has taken and not answered. Anyone may ask.
+	 */
+	FDBROKER_SYNC = 20,
+	/*
+	 * Never a request. As a reply with the id 0 and the error 0, without data, it says that another
+	 * worker than before answers from now on: what is unanswered may be lost, and SYNC tells.
+	 */
+	FDBROKER_RESTARTED = 21,
 };
 
 /* Precedes the entries of a list. */
@@ -100,9 +115,9 @@ struct fdbroker_request {
  * message in one SCM_RIGHTS control message. Fewer having arrived than that means that the receiver
  * had no room for them (MSG_CTRUNC), never that the broker sent fewer.
  *
- * Replies to one connection may come in any order. A reply with the id 0 answers no request: it says, by
- * its error, why the connection ends (EDQUOT: this uid has too many; EBADMSG: a message that was not even
- * long enough for an id, or longer than any request).
+ * Replies to one connection may come in any order. A reply with the id 0 answers no request: it is
+ * RESTARTED, or says, by its error, why the connection ends (EDQUOT: this uid has too many; EBADMSG: a
+ * message that was not even long enough for an id, or longer than any request).
  */
 struct fdbroker_reply {
 	uint16_t version;     /* FDBROKER_PROTOCOL_VERSION */
@@ -110,7 +125,7 @@ struct fdbroker_reply {
 	uint32_t id;	      /* repeated from the request */
 	uint32_t error;	      /* 0, or an errno value of this machine, positive */
 	uint32_t descriptors; /* how many come with this message; 0 with an error */
-	uint32_t data_length; /* bytes */
+	uint32_t data_length; /* bytes; 0 with an error, save of RELOAD */
 	uint32_t reserved;    /* 0 */
 };
 

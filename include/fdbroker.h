@@ -96,13 +96,18 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *			access mode of 3, O_CREAT with O_DIRECTORY
  *	EAGAIN		another process holds a lease on the file (fcntl(2))
  *	EMFILE		this process has no room for another descriptor
- *	ECONNRESET	the broker went away before it answered: it may have happened or not
+ *	ECONNRESET	the broker, or the process of it that had taken the request, went away before it
+ *			answered: it may have happened or not
  *	EPROTO		what answered does not speak this protocol
  *	ENOTCONN	the connection is the parent's (see above), or `broker` is NULL
  *
- * After ECONNRESET the connection is of no more use: every further call on it gets the same. So it is
- * after EPROTO, unless only the content of a reply made no sense. The first call after fork(2) may
- * also fail as fdbroker_connect does.
+ * A worker of the broker's that dies or is replaced is survived: what it left unanswered is asked again,
+ * save what must not be done twice: here O_TRUNC, O_TMPFILE, and O_CREAT with O_EXCL; below, the calls that
+ * say so. Those get ECONNRESET, and the connection goes on. It also comes after a hundred
+ * workers that have failed one request. Where the whole broker goes away, the connection is of no more
+ * use: every further call on it gets ECONNRESET; it is not made anew. So it is after EPROTO, unless only
+ * the content of a reply made no sense. The first call after fork(2) may also fail as fdbroker_connect
+ * does.
  */
 int fdbroker_open(struct fdbroker *broker, const char *path, int flags, ... /* mode_t mode */);
 
@@ -242,6 +247,19 @@ int fdbroker_watch(struct fdbroker *broker, const char *path, uint32_t mask, int
  * user the broker was started by, else as fdbroker_open.
  */
 char *fdbroker_status(struct fdbroker *broker);
+
+/*
+ * Has the broker read its policy again, and waits for the result. Once 0 is returned nothing is decided
+ * by the old one any more; after a failure that the broker reported the old one goes on serving.
+ *
+ * `message` may be NULL. Else *message becomes what the broker has to say to a person, on failure for
+ * instance what is wrong with the policy, to be given to free(3), or NULL where it says nothing.
+ *
+ * Returns 0, or -1 with errno: EACCES unless the caller is root or the user the broker was started by;
+ * ECONNRESET, never being asked twice, also where the worker went away; EPROTO also where the message was
+ * no text; else as fdbroker_open and as the broker says.
+ */
+int fdbroker_reload(struct fdbroker *broker, char **message);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,8 @@
  */
 #include "system.h"
 
+#include "owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -33,25 +35,9 @@ struct walk {
 
 #define say(...) ((void)snprintf(reason_buffer, sizeof(reason_buffer), __VA_ARGS__))
 
-/* Whether only root or we could have changed what `status` is of. Says why not. */
-static bool is_ours(const struct stat *status, const char *what, const char *name)
+static bool counts(const struct stat *status, enum owner_of what, const char *name)
 {
-	bool sticky = S_ISDIR(status->st_mode) && status->st_mode & S_ISVTX && status->st_uid == 0;
-	const char *is = *name ? "is in" : "is";
-
-	if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		say("%s%s%s%s owned by uid %u, which could change it: chown root %s", is,
-			*name ? " a " : "", *name ? what : "", name, (unsigned int)status->st_uid,
-			*name ? name : "it");
-		return false;
-	}
-	if (status->st_mode & (S_IWGRP | S_IWOTH) && !sticky && !S_ISLNK(status->st_mode)) {
-		say("%s%s%s%s writable by %s (mode %04o): chmod go-w %s", is, *name ? " a " : "",
-			*name ? what : "", name, status->st_mode & S_IWOTH ? "others" : "its group",
-			(unsigned int)status->st_mode & 07777, *name ? name : "it");
-		return false;
-	}
-	return true;
+	return owner_counts(status, what, name, reason_buffer, sizeof(reason_buffer));
 }
 
 static int enter(struct walk *walk, const char *name)
@@ -76,7 +62,7 @@ static int enter(struct walk *walk, const char *name)
 	}
 	if (fstat(directory, &status) < 0)
 		return -errno;
-	return is_ours(&status, "directory ", walk->done) ? 0 : -EPERM;
+	return counts(&status, OWNER_WAY, walk->done) ? 0 : -EPERM;
 }
 
 /* Back to the root, for an absolute path. */
@@ -90,7 +76,7 @@ static int enter_root(struct walk *walk)
 	walk->directory = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (walk->directory < 0 || fstat(walk->directory, &status) < 0)
 		return -errno;
-	return is_ours(&status, "directory ", "/") ? 0 : -EPERM;
+	return counts(&status, OWNER_WAY, "/") ? 0 : -EPERM;
 }
 
 /* Puts a link's text before what is left. */
@@ -149,6 +135,16 @@ static int walk_start(struct walk *walk, const char *path)
 	return 0;
 }
 
+/* Of the directory that the file, or those that a glob finds, are in. 0 or a negative errno. */
+static int check_holder(const struct walk *walk)
+{
+	struct stat status;
+
+	if (fstat(walk->directory, &status) < 0)
+		return -errno;
+	return counts(&status, OWNER_HOLDER, *walk->done ? walk->done : "/") ? 0 : -EPERM;
+}
+
 /*
  * Goes to the end of the way. Returns the file there, opened; -EISDIR where it is a directory,
  * which walk->directory then is.
@@ -165,13 +161,17 @@ static int walk_open(struct walk *walk, const char *path)
 		if (fstatat(walk->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 			return -errno;
 		if (S_ISLNK(status.st_mode)) {
-			if (!is_ours(&status, "symbolic link ", name))
+			if (!counts(&status, OWNER_LINK, name))
 				return -EPERM;
 			error = follow(walk, name);
 		} else if (!S_ISDIR(status.st_mode) && !walk->left[strspn(walk->left, "/")]) {
-			int file = openat(walk->directory, name,
-				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+			int file;
 
+			error = check_holder(walk);
+			if (error)
+				return error;
+			file = openat(walk->directory, name,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 			return file < 0 ? -errno : file;
 		} else {
 			error = enter(walk, name);
@@ -233,7 +233,7 @@ static int check_file(int file)
 	}
 	checked[0] = status.st_dev;
 	checked[1] = status.st_ino;
-	return is_ours(&status, "", "") ? 0 : -EPERM;
+	return counts(&status, OWNER_FILE, "") ? 0 : -EPERM;
 }
 
 static void system_last_file(void *context, uint64_t id[2])
@@ -322,6 +322,8 @@ static int check_glob(const char *pattern, const char **reason)
 	if (status >= 0) {
 		close(status);
 		status = -ENOTDIR;
+	} else if (status == -EISDIR && check_holder(&walk)) {
+		status = -EPERM;
 	}
 	if (walk.directory >= 0)
 		close(walk.directory);
@@ -448,9 +450,9 @@ static int system_each_user(
 	return error == 0 || error == ENOENT ? 0 : -error;
 }
 
-static uint32_t read_id(const char *path)
+static gid_t overflow_gid(void)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = fopen("/proc/sys/kernel/overflowgid", "re");
 	unsigned int id = 65534;
 
 	if (!file)
@@ -471,7 +473,7 @@ void policy_system_environment(struct policy_environment *environment)
 		.user_by_uid = system_user_by_uid,
 		.group_by_name = system_group_by_name,
 		.each_user = system_each_user,
-		.overflow_uid = read_id("/proc/sys/kernel/overflowuid"),
-		.overflow_gid = read_id("/proc/sys/kernel/overflowgid"),
+		.overflow_uid = owner_overflow_uid(),
+		.overflow_gid = overflow_gid(),
 	};
 }

@@ -198,6 +198,14 @@ def test_every_view_is_nosuid_nodev_and_noexec_unless_the_rule_says_exec():
     equal(with_mounts("exec", flags, names), [readonly | nosuid | nodev] * 2)
 
 
+def test_mapping_what_was_opened_as_code():
+    def map_code(files):
+        return attempt(mmap.mmap, files[0], 4096, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+    for name in ("true", "m/true"):
+        equal(with_mounts("", map_code, [name]), "EPERM")
+        equal(with_mounts("exec", map_code, [name]), "OK")
+
+
 def test_executing_what_was_opened():
     def execute(files):
         pid = os.fork()

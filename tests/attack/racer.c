@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char buffer[FDBROKER_REPLY_MAX];
@@ -210,8 +211,10 @@ int main(int argc, char **argv)
 		else
 			check_tree(connection, tree);
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		kill(racers[i], SIGKILL);
+		waitpid(racers[i], NULL, 0);
+	}
 	for (unsigned int i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		if (answers[i])
 			printf("%s %lu\n", i ? strerrorname_np((int)i) : "OK", answers[i]);

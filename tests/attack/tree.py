@@ -9,9 +9,10 @@ import os
 import shutil
 import socket
 import stat
+import threading
 
 from broker import Broker, Client, Place, attempt
-from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, become,
+from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, become, can_idmap,
                    enter_user_namespace, have_user_namespaces, in_child, libc, mount, mount_setattr,
                    move_mount, open_tree, result, unshare)
 from tap import Skip, check, equal, main
@@ -24,7 +25,7 @@ NO_VIEW = os.environ["FDBROKERD_PLAIN"]
 class Held:
     """A directory with something in it and something secret beside it, handed out as a tree."""
 
-    def __init__(self, rights="tree", program=None, modifiers="", more=""):
+    def __init__(self, rights="tree", program=None, modifiers="", more="", users=HOLDER):
         self.place = Place()
         d = self.tree = self.place.directory("tree")
         os.chmod(d, 0o777)
@@ -39,7 +40,7 @@ class Held:
         shutil.copy("/bin/cat", f"{d}/cat")
         os.chmod(f"{d}/cat", 0o4755)
         self.broker = Broker(self.place, (
-            f"subject a {{\n user {HOLDER}\n allow {rights} {d} {modifiers}\n{more}}}\n"), program=program)
+            f"subject a {{\n user {users}\n allow {rights} {d} {modifiers}\n{more}}}\n"), program=program)
 
     def __enter__(self):
         return self
@@ -142,7 +143,6 @@ def test_moving_things_while_they_are_held():
                 return [outcome(lambda: read_at(f, name)) for f, name in (
                     (sub, "../secret"), (sub, "../../secret"), (d, "../secret"), (d, "../../secret"),
                     (sub, "../tree/f"))]
-        import threading
 
         def mover():
             mine.recv(1)
@@ -156,6 +156,36 @@ def test_moving_things_while_they_are_held():
         got = as_user(HOLDER, run)
         thread.join()
         check("secret\n" not in got, got)
+
+
+def hold_removed(program=None):
+    """What can be read from directories that are removed while they are held."""
+    with Held(program=program) as held:
+        held.place.directory("tree/gone")
+        mine, theirs = socket.socketpair()
+
+        def run(d):
+            held_ones = [os.open(name, os.O_RDONLY, dir_fd=d) for name in ("gone", "sub")] + [d]
+            theirs.send(b"x")
+            equal(theirs.recv(1), b"r")
+            return {outcome(lambda: read_at(f, name)) for f in held_ones
+                    for name in ("../secret", "../../secret", "../f", "../tree/f")}
+
+        def remover():
+            mine.recv(1)
+            os.rmdir(f"{held.tree}/gone")
+            shutil.rmtree(held.tree)
+            mine.send(b"r")
+        thread = threading.Thread(target=remover)
+        thread.start()
+        got = held.run(run)
+        thread.join()
+        return got
+
+
+def test_directories_that_are_removed_while_they_are_held():
+    equal(hold_removed(), {"ENOENT"})
+    check("secret\n" in hold_removed(NO_VIEW), "the attack is worth nothing")
 
 
 def namespace_attacks(directory):
@@ -327,11 +357,14 @@ def test_a_deny_of_anothers_subject_beneath_it():
             equal(as_user(HOLDER, run), "EACCES")
 
 
+def skip_unless_idmapped(held):
+    if not can_idmap(held.tree):
+        raise Skip("the file system here cannot be idmapped")
+
+
 def test_idmap():
     with Held(modifiers="idmap 0 caller") as held:
-        probe = held.run(lambda d: "OK")
-        if probe == "EINVAL":
-            raise Skip("the file system here cannot be idmapped")
+        skip_unless_idmapped(held)
         equal(held.run(lambda d: read_at(d, "private")), "private\n")
         equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), HOLDER)
         got = held.run(write_attacks)
@@ -343,11 +376,32 @@ def test_idmap():
         equal(held.run(lambda d: read_at(d, "private")), "private\n")
 
 
+def test_idmap_for_one_caller_after_another():
+    other = HOLDER + 1
+    with Held(modifiers="idmap 0 caller", users=f"{HOLDER} {other}") as held:
+        skip_unless_idmapped(held)
+        for uid in (HOLDER, other, HOLDER, HOLDER, other):
+            equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid, uid=uid), uid)
+            equal(held.run(lambda d: read_at(d, "private"), uid=uid), "private\n")
+
+
+def test_a_worker_that_lies_about_whom_a_tree_is_for():
+    """Whose files those of a fixed map are is settled when the policy is read, not when a tree is asked for."""
+    with Held(modifiers="idmap 0 100000 65536", program=os.environ["FDBROKERD_LYING"]) as held:
+        skip_unless_idmapped(held)
+        # Now it has to be made anew, when clients can have made the worker say anything.
+        os.rename(held.tree, held.place.name("old"))
+        os.rename(held.place.name("old"), held.tree)
+        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), 100000)
+        equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
+    # Of a map for the caller it could lie: there nobody but the worker knows who asks.
+    with Held(modifiers="idmap 0 caller", program=os.environ["FDBROKERD_LYING"], users=f"{HOLDER} 5002") as held:
+        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid, uid=5002), HOLDER, "it does not lie")
+
+
 def test_idmap_of_a_range():
     with Held(modifiers="idmap 0 100000 65536") as held:
-        probe = held.run(lambda d: "OK")
-        if probe == "EINVAL":
-            raise Skip("the file system here cannot be idmapped")
+        skip_unless_idmapped(held)
         equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), 100000)
         equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
 

@@ -5,6 +5,7 @@
 Usage: cli.py FDBROKER COMPLETION
 """
 
+import errno
 import json
 import os
 import re
@@ -156,6 +157,26 @@ class Client(unittest.TestCase):
                          {"version": "0.1.0", "policy": '/etc/"odd\\\x1b[2J\ufffd\x85é', "pid": 17,
                           "zero": 0, "octal": "007", "empty": ""})
         self.assertTrue(all(byte >= 0x20 or byte == 10 for byte in result.stdout))
+
+    def test_reload(self):
+        self.check(self.tool("reload"), 0)
+        self.assertEqual(self.broker.requests[-1], (19, 0, 0, b""))
+        self.broker.reload = 0, b"p:1:1: a warning\n"
+        self.check(self.tool("reload"), 0, b"p:1:1: a warning\n")
+        self.broker.reload = errno.EINVAL, b"p:2:3: no\n\tallow\x1b[2J \xff\n\t^"
+        self.check(self.tool("reload"), 1, b"", b"p:2:3: no\n\tallow\\x1b[2J \\xff\n\t^\n"
+                   b"fdbroker: reload: Invalid argument (EINVAL)\n"
+                   b"fdbroker: reload: the policy that was in force goes on serving\n")
+        self.broker.reload = errno.EACCES, b""
+        self.check(self.tool("reload"), 1, b"", b"fdbroker: reload: Permission denied (EACCES)\n")
+
+    def test_reload_into_a_full_device(self):
+        self.broker.reload = 0, b"a warning\n"
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([TOOL, "reload", "--socket", self.address], stdout=full,
+                                    stderr=subprocess.PIPE, timeout=20, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"standard output: No space left on device (ENOSPC)", result.stderr)
 
     def names(self):
         """A directory with names of all kinds."""
@@ -362,6 +383,7 @@ class Usage(unittest.TestCase):
                 "open --flags read,append /x", "open --flags read,write /x", "open --mode 600 /x",
                 "open --flags write,create --mode 0800 /x", "open --flags write,create --mode 10000 /x",
                 "open --flags write,create --mode= /x", "status x", "status --json=1",
+                "reload x", "reload --json",
                 "stat", "stat --json", "access", "access --read", "access /x /y", "access -r /x", "list",
                 "list --long=1 /x", "readlink", "readlink --json /x", "tree", "tree /x /y", "tree /x --",
                 "tree --chdir /x", "tree /x --read"):

@@ -11,12 +11,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -32,16 +34,12 @@
 #define SENT_MAX	253 /* the kernel's SCM_MAX_FD */
 #define CONNECTIONS_MAX 64
 
-/* Exit code of a fake that was sent a request it does not accept. */
-#define EXIT_BAD_REQUEST 3
-
 struct query {
 	struct fdbroker_request header;
 	char path[FDBROKER_REQUEST_MAX + 1];
 };
 
-/* A file that holds `text`, to be sent as the descriptor. */
-static int text_file(const char *text)
+int fake_text_file(const char *text)
 {
 	int fd = memfd_create("fake", MFD_CLOEXEC);
 
@@ -50,7 +48,7 @@ static int text_file(const char *text)
 	return fd;
 }
 
-static void send_reply(int socket_fd, const void *data, size_t length, int fd, int count)
+void fake_send(int socket_fd, const void *data, size_t length, int fd, int count)
 {
 	static union {
 		struct cmsghdr align;
@@ -73,6 +71,20 @@ static void send_reply(int socket_fd, const void *data, size_t length, int fd, i
 	sendmsg(socket_fd, &message, MSG_NOSIGNAL);
 }
 
+void fake_settle(int socket_fd)
+{
+	int left = 1, i;
+
+	for (i = 0; i < 5000 && left > 0; i++) {
+		if (ioctl(socket_fd, SIOCOUTQ, &left) < 0)
+			_exit(4);
+		usleep(1000);
+	}
+	if (left > 0)
+		_exit(FAKE_BAD_REQUEST);
+	usleep(20000);
+}
+
 /* Reads a request and checks it as the broker would. False at the end. */
 static bool read_query(int socket_fd, struct query *query)
 {
@@ -85,10 +97,11 @@ static bool read_query(int socket_fd, struct query *query)
 		query->header.version != FDBROKER_PROTOCOL_VERSION ||
 		query->header.extra_length != 0 || query->header.id == 0 ||
 		query->header.operation < FDBROKER_OPEN ||
-		query->header.operation > FDBROKER_TREE ||
+		(query->header.operation > FDBROKER_TREE &&
+			query->header.operation != FDBROKER_RELOAD) ||
 		(query->header.mode != 0 && !(query->header.flags & O_CREAT) &&
 			query->header.operation != FDBROKER_ACCESS))
-		_exit(EXIT_BAD_REQUEST);
+		_exit(FAKE_BAD_REQUEST);
 	query->path[query->header.path_length] = '\0';
 	return true;
 }
@@ -111,11 +124,11 @@ static void answer(int socket_fd, const struct query *query, const struct fake_s
 			},
 	};
 	size_t length = sizeof(reply.header) + (size_t)shape->more - (size_t)shape->cut;
-	int fd = text_file(query->path);
+	int fd = fake_text_file(query->path);
 
 	if (shape->delay_ms > 0)
 		usleep(shape->delay_ms * 1000);
-	send_reply(socket_fd, &reply, length, fd, (shape->error == 0) + shape->sent_descriptors);
+	fake_send(socket_fd, &reply, length, fd, (shape->error == 0) + shape->sent_descriptors);
 	close(fd);
 }
 
@@ -152,8 +165,7 @@ static void become_fake(pid_t parent, int keep)
 	close_range((unsigned int)keep + 1, ~0u, 0);
 }
 
-/* Forks, with a socketpair between the two. The child's end in the child, else -1. */
-static int start_on_pair(struct fake *fake)
+int fake_fork(struct fake *fake)
 {
 	pid_t parent = getpid();
 	int pair[2];
@@ -172,7 +184,7 @@ static int start_on_pair(struct fake *fake)
 
 void fake_start(struct fake *fake, const struct fake_shape *shape)
 {
-	int socket_fd = start_on_pair(fake);
+	int socket_fd = fake_fork(fake);
 
 	if (socket_fd >= 0)
 		serve(socket_fd, shape);
@@ -191,7 +203,7 @@ static void play(int socket_fd, const struct fake_turn *turn)
 		_exit(0);
 	if (query.header.operation != turn->operation || query.header.flags != turn->flags ||
 		query.header.mode != turn->mode || strcmp(query.path, turn->path) != 0)
-		_exit(EXIT_BAD_REQUEST);
+		_exit(FAKE_BAD_REQUEST);
 	reply.header = (struct fdbroker_reply){
 		.version = FDBROKER_PROTOCOL_VERSION,
 		.operation = turn->operation,
@@ -202,16 +214,16 @@ static void play(int socket_fd, const struct fake_turn *turn)
 	};
 	if (turn->length > 0)
 		memcpy(reply.data, turn->data, turn->length);
-	fd = text_file(query.path);
+	fd = fake_text_file(query.path);
 	usleep(turn->delay_ms * 1000);
-	send_reply(
+	fake_send(
 		socket_fd, &reply, sizeof(reply.header) + turn->length, fd, (int)turn->descriptors);
 	close(fd);
 }
 
 void fake_play(struct fake *fake, const struct fake_turn *turns, size_t count)
 {
-	int socket_fd = start_on_pair(fake);
+	int socket_fd = fake_fork(fake);
 	size_t i;
 
 	if (socket_fd < 0)
@@ -226,6 +238,11 @@ static void serve_one(const struct pollfd *fds, int count, int which)
 {
 	static struct query query;
 	struct fake_shape shape = {};
+	struct fdbroker_reply restarted = {
+		.version = FDBROKER_PROTOCOL_VERSION,
+		.operation = FDBROKER_RESTARTED,
+	};
+	struct fdbroker_request sync;
 	int i;
 
 	if (!read_query(fds[which].fd, &query))
@@ -240,6 +257,11 @@ static void serve_one(const struct pollfd *fds, int count, int which)
 		shape.error = query.header.mode;
 	} else if (strcmp(query.path, "/slow") == 0) {
 		shape.delay_ms = 300;
+	} else if (strcmp(query.path, "/restarted") == 0) {
+		fake_send(fds[which].fd, &restarted, sizeof(restarted), -1, 0);
+		if (recv(fds[which].fd, &sync, sizeof(sync), 0) != sizeof(sync) ||
+			sync.operation != FDBROKER_SYNC)
+			_exit(FAKE_BAD_REQUEST);
 	}
 	answer(fds[which].fd, &query, &shape);
 }

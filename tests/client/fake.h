@@ -43,11 +43,14 @@ struct fake {
 void fake_start(struct fake *fake, const struct fake_shape *shape);
 
 /*
- * Starts one that listens at `address`, as uid `uid`, and answers any number of connections. The
- *error of each answer says what was asked: /connection	ENUM: FAKE_CONNECTION plus the number of the
- *connection, from 0 /connections	FAKE_CONNECTION plus how many connections are open /mode
- *the mode in the request /slow		a good answer after 300 ms else		a descriptor of a
- *file whose content is the path
+ * Starts one that listens at `address`, as uid `uid`, and answers any number of connections. What an
+ * answer is depends on the path:
+ *	/connection	the error FAKE_CONNECTION plus the number of the connection, from 0
+ *	/connections	the error FAKE_CONNECTION plus how many connections are open
+ *	/mode		the error is the mode in the request
+ *	/slow		a good answer after 300 ms
+ *	/restarted	a good answer after RESTARTED and the SYNC to it, which is not answered
+ *	others		a descriptor of a file whose content is the path
  */
 void fake_listen(struct fake *fake, const char *address, uid_t uid);
 #define FAKE_CONNECTION 1000
@@ -70,6 +73,20 @@ struct fake_turn {
  * request fails the test at fake_stop.
  */
 void fake_play(struct fake *fake, const struct fake_turn *turns, size_t count);
+
+/* Exit code of one that was sent a request it does not accept. */
+#define FAKE_BAD_REQUEST 3
+
+/* For a fake with manners of its own: forks, with a socketpair between the two. The child's end in the
+ * child, else -1. */
+int fake_fork(struct fake *fake);
+/* Sends a message with `fd` as `count` descriptors. */
+void fake_send(int socket_fd, const void *data, size_t length, int fd, int count);
+/* Waits until the client has received all that was sent, and a moment longer. If it does not within five
+ * seconds, the fake ends and the test fails. */
+void fake_settle(int socket_fd);
+/* A file that holds `text`, to be sent as the descriptor. */
+int fake_text_file(const char *text);
 
 /* Ends it and fails the test if it found something wrong with a request. */
 void fake_stop(struct fake *fake);

@@ -18,6 +18,7 @@ REPLY = struct.Struct("=HHIIIII")
 LIST_HEAD = struct.Struct("=Q")
 ENTRY = struct.Struct("=QBB6x")
 OPEN, STATUS, STAT, ACCESS, READLINK, LIST, TREE = range(1, 8)
+RELOAD = 19
 
 
 def statx(path, flags):
@@ -43,6 +44,7 @@ class FakeBroker:
 
     def __init__(self, address=None, connection=None, status=b""):
         self.status = status
+        self.reload = 0, b""  # error, text
         self.requests = []
         self.listener = None
         if address:
@@ -86,6 +88,8 @@ class FakeBroker:
         try:
             if operation == STATUS:
                 data = self.status
+            elif operation == RELOAD:
+                error, data = self.reload
             elif path.startswith(b"/forbidden"):
                 error = errno.EACCES
             elif operation == STAT:

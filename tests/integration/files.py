@@ -5,7 +5,7 @@ import os
 import stat
 
 from broker import OPEN, Broker, Client, Place, ask, attempt
-from linux import as_user, in_child, mount, unshare, CLONE_NEWNS
+from linux import as_user, in_child, link_descriptor, mount, unshare, CLONE_NEWNS
 from tap import check, equal, main
 
 ME = 5001
@@ -91,6 +91,27 @@ def test_no_link_is_followed_out_of_what_is_granted():
         os.symlink("../policy", f"{s.d}/up")
         for name in ("shadow", "etc/shadow", "up"):
             check(s.ask(name) in ("ELOOP", "EACCES"), name, s.ask(name))
+
+
+def test_an_unnamed_file_never_gets_a_name():
+    """
+    Its holder cannot link it to any place: those that he can reach are other mounts than the view. Where there are no
+    views he could, but for O_EXCL.
+    """
+    with Place() as place:
+        d = place.directory("d", owner=ME)
+        os.chown(place.path, ME, ME)
+        rules = f"subject a {{\n user {ME}\n allow read,write,create {d}{{,/**}}\n}}\n"
+        with Broker(place, rules, command=("setpriv", f"--reuid={ME}", f"--regid={ME}", "--clear-groups"),
+                    user=None, owner=ME) as broker:
+            check(broker.events("view"), "it has views")
+
+            def run():
+                with Client(broker.abstract) as client:
+                    return [attempt(link_descriptor, client.open(d, flags, 0o600), f"{d}/named{flags}")
+                            for flags in (os.O_TMPFILE | os.O_RDWR, os.O_TMPFILE | os.O_RDWR | os.O_EXCL)]
+            equal(as_user(ME, run), ["ENOENT", "ENOENT"])
+            equal(os.listdir(d), [])
 
 
 def test_the_rights_do_not_leak_into_each_other():

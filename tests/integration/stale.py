@@ -2,10 +2,11 @@
 """A directory that is replaced, moved, removed or mounted over: never the old one, never a wrong error."""
 import os
 import shutil
+import signal
 import subprocess
 import time
 
-from broker import Broker, Client, Place
+from broker import Broker, Client, Place, processes
 from linux import CLONE_NEWNS, in_child, libc, mount, result, umount, unshare
 from tap import check, equal, main
 
@@ -203,6 +204,55 @@ def test_mounts_come_and_go():
                 umount(place.name(target) if target else place.path)
                 time.sleep(0.1)
                 equal(s.read(place.name("d/f")), "d")
+    with Place() as place:
+        in_child(run, place)
+
+
+def test_an_unmounting_is_heard_of_at_once_where_no_view_is():
+    """
+    While no view keeps the file system busy it is gone when umount(2) returns, and so is what was known of it: while
+    nobody but the worker runs, who could say that the mounts have changed.
+    """
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        place.file("m/d/f", "beneath")
+        mount("tmpfs", place.name("m"), "tmpfs")
+        with Setting(place, [f"allow read {place.name('m/d')}/*"]) as s:
+            path = place.name("m/d/f")
+            equal(s.answer(path), "ENOENT")
+            others = [pid for pid in processes(s.broker.process.pid) if pid != s.broker.worker]
+            for pid in others:
+                os.kill(pid, signal.SIGSTOP)
+            umount(place.name("m"))
+            s.client.send(path=path)
+            time.sleep(0.1)
+            for pid in others:
+                os.kill(pid, signal.SIGCONT)
+            _, error, _, descriptors = s.client.receive()
+            equal((error, len(descriptors)), (0, 1))
+            os.close(descriptors[0])
+    with Place() as place:
+        in_child(run, place)
+
+
+def test_mounts_on_names_that_mountinfo_escapes():
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        for name in ("with a space", "with\ta tab", "with a \\ backslash"):
+            versions(place, f"{name}/d")
+            quoted = place.name(f"{name}/d").replace("\\", "\\\\").replace("\t", "\\t")
+            with Setting(place, [f'allow read "{quoted}/*"']) as s:
+                path = place.name(f"{name}/d/f")
+                equal(s.read(path), f"{name}/d")
+                mount("tmpfs", place.name(f"{name}/d"), "tmpfs")
+                place.file(f"{name}/d/f", "mounted")
+                time.sleep(0.1)
+                equal(s.read(path), "mounted", name)
+                umount(place.name(f"{name}/d"))
+                time.sleep(0.1)
+                equal(s.read(path), f"{name}/d")
     with Place() as place:
         in_child(run, place)
 

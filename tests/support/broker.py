@@ -91,21 +91,23 @@ class Place:
 class Broker:
     """
     Runs fdbrokerd with a policy text. `.abstract` and `.pathname` are its addresses. The record is read as
-    it comes: events() returns what there is, wait_event() waits for one.
+    it comes: events() returns what there is, wait_event() waits for one. `command` is run with the daemon's command
+    line behind it; `user` is whom the worker becomes, None: as the daemon has it; `owner` is the policy's.
     """
 
     def __init__(self, place, policy, program=None, options=(), wait=True,
-                 **popen):
+                 command=(), user=WORKER_UID, owner=0, **popen):
         self.place = place
-        self.policy = place.file("policy", policy)
+        self.policy = place.file("policy", policy, owner=owner)
         self.abstract = "@fdbroker-test-" + secrets.token_hex(8)
         self.pathname = place.name("socket")
         self.records = []
         self.noise = []
         self.pending = b""
         self.process = subprocess.Popen(
-            [program or FDBROKERD, "--policy", self.policy, "--user", str(WORKER_UID),
-             "--listen", self.abstract, "--listen", self.pathname, *options],
+            [*command, program or FDBROKERD, "--policy", self.policy,
+             *([] if user is None else ["--user", str(user)]), "--listen", self.abstract, "--listen",
+             self.pathname, *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
         os.set_blocking(self.process.stderr.fileno(), False)
         if wait:
@@ -232,6 +234,12 @@ class Client:
     def read(self, path):
         with os.fdopen(self.open(path), "rb") as file:
             return file.read().decode()
+
+
+def processes(pid):
+    """It and all that descend from it."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [pid] + [p for child in file.read().split() for p in processes(int(child))]
 
 
 def attempt(function, *arguments):

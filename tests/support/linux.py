@@ -52,6 +52,35 @@ def move_mount(descriptor, target):
     return result(libc.syscall(SYS_MOVE_MOUNT, descriptor, b"", AT_FDCWD, os.fsencode(target), 4))
 
 
+def can_idmap(directory):
+    """Whether the file systems of the directory can be mounted with other ids (MOUNT_ATTR_IDMAP), as root."""
+    ready, done = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        unshare(CLONE_NEWUSER)
+        os.write(ready[1], b"x")
+        os.read(done[0], 1)
+        os._exit(0)
+    os.read(ready[0], 1)
+    for kind in ("uid", "gid"):
+        with open(f"/proc/{pid}/{kind}_map", "w") as file:
+            file.write("0 100000 1")
+    namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    os.write(done[1], b"x")
+    os.waitpid(pid, 0)
+    tree = open_tree(AT_FDCWD, directory, 0x80001)  # OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC
+    attr = (ctypes.c_uint64 * 4)(0x100000, 0, 0, namespace)
+    failed = libc.syscall(SYS_MOUNT_SETATTR, tree, b"", AT_EMPTY_PATH, attr, ctypes.sizeof(attr))
+    for descriptor in (tree, namespace, *ready, *done):
+        os.close(descriptor)
+    return not failed
+
+
+def link_descriptor(descriptor, target):
+    """Gives what is open another name; os.link() would link the link of procfs itself."""
+    return result(libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % descriptor, AT_FDCWD, os.fsencode(target), 0x400))
+
+
 def become(uid, gid=None, groups=()):
     gid = uid if gid is None else gid
     os.setgroups(list(groups))
