@@ -417,7 +417,9 @@ void connection_close(struct connection *connection, struct server *server)
 	struct message message;
 
 	/* With a request unread the client would get ECONNRESET before the replies that tell it
-	 * why. After the shutdown nothing more can come. */
+	 * why. After the shutdown nothing more can come. A job may have the socket too: it would go on to be
+	 * polled. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
 	shutdown(connection->socket, SHUT_RDWR);
 	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)
 		;

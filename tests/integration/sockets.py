@@ -516,7 +516,6 @@ def test_a_connect_that_blocks_keeps_nobody_waiting():
             equal(took, "OK")
             for thread in threads:
                 thread.join()
-            print(broker.events()[2:], broker.noise)
             equal(len(results), 10)
             for errors, took in results:
                 equal(errors, {errno.ETIMEDOUT})
