@@ -97,8 +97,7 @@ static bool read_query(int socket_fd, struct query *query)
 		query->header.version != FDBROKER_PROTOCOL_VERSION ||
 		query->header.extra_length != 0 || query->header.id == 0 ||
 		query->header.operation < FDBROKER_OPEN ||
-		(query->header.operation > FDBROKER_TREE &&
-			query->header.operation != FDBROKER_RELOAD) ||
+		query->header.operation > FDBROKER_RELOAD ||
 		(query->header.mode != 0 && !(query->header.flags & O_CREAT) &&
 			query->header.operation != FDBROKER_ACCESS))
 		_exit(FAKE_BAD_REQUEST);
