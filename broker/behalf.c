@@ -115,16 +115,12 @@ static int find_identity(int client, struct identity *identity)
 
 /* ---- what he may ask -------------------------------------------------------------------------- */
 
-/* The rule's name with the caller's uid in the place of %U. -EACCES where it wants what is not known here. */
+/* The rule's name, with the caller's uid in the place of %U and % in that of %%. -EACCES where it wants what is not known here. */
 static int expand(const struct rule *rule, uid_t uid, char name[CHANNEL_TEXT_MAX + 1])
 {
 	const char *from = rule->name;
 	size_t used = 0;
 
-	if (!rule->endpoint.variables)
-		return snprintf(name, CHANNEL_TEXT_MAX + 1, "%s", from) > CHANNEL_TEXT_MAX
-			       ? -ENAMETOOLONG
-			       : 0;
 	for (; *from; from++) {
 		char number[16] = {*from};
 		if (*from == '%') {

@@ -30,7 +30,6 @@ static void write_rule(const struct policy_socket *socket, struct endpoint *endp
 		.owner = socket->owner == POLICY_OWNER_CALLER ? ENDPOINT_CALLER : socket->owner,
 		.group = socket->group == POLICY_GROUP_CALLER ? ENDPOINT_CALLER : socket->group,
 		.abstract = socket->abstract,
-		.variables = socket->variables,
 		.family = socket->family,
 		.prefix = socket->prefix,
 		.port_low = socket->port_low,

@@ -20,7 +20,8 @@ struct endpoint {
 	uint32_t rights;   /* of a rule: a set of enum endpoint_right */
 	/* A socket's file in the end has this mode and belongs to those; in a request what the mode is cut to. */
 	uint32_t mode, owner, group;
-	uint8_t abstract, variables; /* of a rule: its name is an abstract one; has %U in it */
+	uint8_t abstract; /* of a rule: its name is an abstract one */
+	uint8_t reserved;
 	/* TCP and UDP. In a rule: 0 for any, and the bits of `ip` that count; in a request 4 or 6. */
 	uint8_t family, prefix;
 	uint8_t ip[16];

@@ -363,7 +363,8 @@ def test_names_with_variables_and_long_ones():
         os.chdir(at)
         mine = listener(place.name(f"run/{ME}.%"), mode=0o777)
         with Broker(place, rules(f"allow connect unix:{long}/s", f"allow connect unix:{place.path}/run/%U.%%",
-                                 f"allow bind unix:@{'n' * 107} any-peer", f"allow connect unix:{place.path}/%u/s",
+                                 f"allow bind unix:@{'n' * 107} any-peer", f"allow bind unix:{place.path}/run/100%% any-peer",
+                                 f"allow connect unix:{place.path}/%u/s",
                                  user="5001-5002")) as broker:
             equal(answer(broker, CONNECT, f"unix:{long}/s"), "OK")
             with server.accept()[0] as s:
@@ -371,6 +372,8 @@ def test_names_with_variables_and_long_ones():
             equal(answer(broker, CONNECT, f"unix:{place.path}/run/{ME}.%"), "OK")
             equal(answer(broker, CONNECT, f"unix:{place.path}/run/{ME}.%", uid=OTHER), "EACCES")
             equal(answer(broker, CONNECT, f"unix:{place.path}/run/{OTHER}.%", uid=OTHER), "ENOENT")
+            equal(answer(broker, BIND, f"unix:{place.path}/run/100%"), "OK")
+            equal(sorted(os.listdir(place.name("run"))), ["100%", f"{ME}.%"])
             equal(answer(broker, BIND, f"unix:@{'n' * 107}"), "OK")
             equal(answer(broker, BIND, f"unix:@{'n' * 106}"), "EACCES")
             equal(answer(broker, BIND, f"unix:@{'n' * 108}"), "EINVAL")
