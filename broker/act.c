@@ -115,14 +115,12 @@ static int connect_pathname(int made, const char *path)
 {
 	union address address = {.local.sun_family = AF_UNIX};
 	struct stat status;
-	int found = find(path, O_NOFOLLOW);
+	int found = find(path, 0);
 
 	if (found < 0)
 		return found;
 	if (fstat(found, &status) < 0)
 		return -errno;
-	if (S_ISLNK(status.st_mode))
-		return -ELOOP;
 	if (!S_ISSOCK(status.st_mode))
 		return -ECONNREFUSED;
 	write_proc_name(found, address.local.sun_path);

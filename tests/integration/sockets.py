@@ -67,14 +67,21 @@ def test_the_process_is_the_callers_to_look_at_and_not_to_take():
                 taken = [attempt(os.readlink, f"/proc/{pid}/fd/0"), attempt(os.readlink, f"/proc/{pid}/exe"),
                          attempt(open, f"/proc/{pid}/mem"), attempt(open, f"/proc/{pid}/environ"),
                          attempt(lambda: result(libc.ptrace(16, int(pid), 0, 0)))]
-                return int(pid), status, os.stat(f"/proc/{pid}").st_uid, taken
+                return int(pid), status, {os.stat(f"/proc/{pid}").st_uid, os.stat(f"/proc/{pid}/status").st_uid}, taken
             found = os.pipe()
-            thread = threading.Thread(
-                target=lambda: os.write(found[1], str(wait_for_helper(broker)).encode()))
+
+            def look():
+                pid = wait_for_helper(broker)
+                # What it answers on, the socket that it makes, and the one that it has found.
+                open_there.extend(os.listdir(f"/proc/{pid}/fd"))
+                os.write(found[1], str(pid).encode())
+            open_there = []
+            thread = threading.Thread(target=look)
             thread.start()
             pid, status, owner, taken = as_user(ME, run, groups=[7])
             thread.join()
-            equal(owner, ME)
+            equal(owner, {ME})
+            equal(len(open_there), 3, open_there)
             equal((status["Uid"], status["Gid"], status["Groups"]), ([str(ME)] * 4, [str(ME)] * 4, ["7"]))
             check(int(status["CapPrm"][0], 16) and not int(status["CapInh"][0], 16), status)
             equal(taken, ["EACCES"] * 4 + ["EPERM"])
