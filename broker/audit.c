@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "audit.h"
 
+#include "journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,8 +13,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Kept free for the end of the line. */
-#define TAIL 2
+/* Bytes kept free for the end of a line; of fields, for what all entries of a journal have. */
+#define TAIL	     2
+#define PART_MAX     400 /* of a message */
+#define JOURNAL_TAIL (AUDIT_PARTS * PART_MAX + 128)
+
+static int journal = -1;
+
+static const char *const part_names[AUDIT_PARTS] = {
+	"event", "verdict", "right", "path", "reason", "uid"};
+enum { PART_EVENT, PART_VERDICT, PART_RIGHT, PART_PATH, PART_REASON, PART_UID };
 
 /* What became of the lines of all threads: they go to the same place. */
 static struct {
@@ -29,7 +39,7 @@ static void add(struct audit_line *line, const char *bytes, size_t length)
 
 static size_t room(const struct audit_line *line)
 {
-	return sizeof(line->bytes) - TAIL - line->used;
+	return sizeof(line->bytes) - (line->journal ? JOURNAL_TAIL : TAIL) - line->used;
 }
 
 /* The length of the valid UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates), or 0. */
@@ -72,8 +82,10 @@ static unsigned int escaped_code(const unsigned char *s, size_t length)
 	return 0;
 }
 
-/* Adds one character, of the `left` bytes at `s`. Returns how many bytes it was. */
-static size_t add_character(struct audit_line *line, const unsigned char *s, size_t left)
+/* Adds one character, of the `left` bytes at `s`. Returns how many bytes it was; *valid becomes false where it
+ * was none. */
+static size_t add_character(
+	struct audit_line *line, const unsigned char *s, size_t left, bool *valid)
 {
 	char escape[8];
 
@@ -87,8 +99,9 @@ static size_t add_character(struct audit_line *line, const unsigned char *s, siz
 		add(line, (const char *)s, 1);
 		return 1;
 	}
-	unsigned int code = *s < 0x80 ? *s : 0xdc00u + *s;
+	unsigned int code = *s < 0x80 ? *s : 0xfffdu;
 	size_t length = *s < 0x80 ? 1 : utf8_length(s, left);
+	*valid = *valid && length;
 	if (length > 1)
 		code = escaped_code(s, length);
 	if (length > 1 && code == 0) {
@@ -115,16 +128,54 @@ static int add_name(struct audit_line *line, const char *name, size_t value_size
 	return 1;
 }
 
+static void add_hex(
+	struct audit_line *line, const char *name, const unsigned char *bytes, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	add(line, ",\"", 2);
+	add(line, name, strlen(name));
+	add(line, "_hex\":\"", 7);
+	for (size_t i = 0; i < length; i++) {
+		line->bytes[line->used++] = digits[bytes[i] >> 4];
+		line->bytes[line->used++] = digits[bytes[i] & 15];
+	}
+	add(line, "\"", 1);
+}
+
+/* Adds a field for the journal, and remembers where it is if its message is made of it. */
+static void add_field(struct audit_line *line, const char *name, const char *value, size_t length)
+{
+	if (!journal_add(line->bytes, line->used + room(line), &line->used, "FDBROKER_", name,
+		    value, length))
+		return;
+	for (size_t i = 0; i < AUDIT_PARTS; i++) {
+		if (strcmp(name, part_names[i]) != 0)
+			continue;
+		line->parts[i].at = line->used - 1 - length;
+		line->parts[i].length = length;
+	}
+}
+
 void audit_bytes(struct audit_line *line, const char *name, const char *value, size_t length)
 {
 	const unsigned char *bytes = (const unsigned char *)value;
+	bool valid = true;
 
-	if (!value || length > sizeof(line->bytes) / 6 || !add_name(line, name, 6 * length + 2))
+	if (!value || length > sizeof(line->bytes) / 8)
+		return;
+	if (line->journal) {
+		add_field(line, name, value, length);
+		return;
+	}
+	if (!add_name(line, name, 8 * length + strlen(name) + 12))
 		return;
 	add(line, "\"", 1);
 	for (size_t at = 0; at < length;)
-		at += add_character(line, bytes + at, length - at);
+		at += add_character(line, bytes + at, length - at, &valid);
 	add(line, "\"", 1);
+	if (!valid)
+		add_hex(line, name, bytes, length);
 }
 
 void audit_string(struct audit_line *line, const char *name, const char *value)
@@ -138,7 +189,9 @@ void audit_number(struct audit_line *line, const char *name, int64_t value)
 	char digits[24];
 	int length = snprintf(digits, sizeof(digits), "%lld", (long long)value);
 
-	if (add_name(line, name, (size_t)length))
+	if (line->journal)
+		add_field(line, name, digits, (size_t)length);
+	else if (add_name(line, name, (size_t)length))
 		add(line, digits, (size_t)length);
 }
 
@@ -152,6 +205,11 @@ void audit_errno(struct audit_line *line, int error)
 		audit_number(line, "errno", error);
 }
 
+void audit_use_journal(int descriptor)
+{
+	journal = descriptor;
+}
+
 void audit_begin(struct audit_line *line, int descriptor, const char *event)
 {
 	struct timespec now;
@@ -160,7 +218,10 @@ void audit_begin(struct audit_line *line, int descriptor, const char *event)
 
 	line->descriptor = descriptor;
 	line->used = 0;
-	add(line, "{", 1);
+	line->journal = descriptor >= 0 && descriptor == journal;
+	memset(line->parts, 0, sizeof(line->parts));
+	if (!line->journal)
+		add(line, "{", 1);
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
@@ -187,22 +248,117 @@ static ssize_t put(int descriptor, const char *bytes, size_t length)
 	return written;
 }
 
-void audit_end(struct audit_line *line)
+/* ---- the journal ------------------------------------------------------------------------------
+ */
+
+struct message {
+	size_t used;
+	char text[AUDIT_PARTS * PART_MAX];
+};
+
+/* Adds a part of the line to the message behind `before`, for a person: without what a terminal would obey, and
+ * not at any length. */
+static void say(
+	struct message *message, const struct audit_line *line, int part, const char *before)
 {
-	int saved = errno;
+	const unsigned char *s = (const unsigned char *)line->bytes + line->parts[part].at;
+	size_t length = line->parts[part].length, step;
+	char *at = message->text + message->used, *end = at + PART_MAX - strlen("\\xff...");
+
+	if (!length)
+		return;
+	at = stpcpy(at, before);
+	for (; length && at < end; s += step, length -= step) {
+		step = *s < 0x80 ? 1 : utf8_length(s, length);
+		if (step && *s >= 0x20 && *s != 0x7f && !(step > 1 && escaped_code(s, step))) {
+			at = mempcpy(at, s, step);
+		} else {
+			step = 1;
+			at += snprintf(at, 5, "\\x%02x", *s);
+		}
+	}
+	if (length)
+		at = stpcpy(at, "...");
+	message->used = (size_t)(at - message->text);
+}
+
+static bool part_is(const struct audit_line *line, int part, const char *text)
+{
+	return line->parts[part].length == strlen(text) &&
+	       memcmp(line->bytes + line->parts[part].at, text, strlen(text)) == 0;
+}
+
+static enum journal_priority priority(const struct audit_line *line)
+{
+	if (part_is(line, PART_VERDICT, "deny"))
+		return JOURNAL_NOTICE;
+	if (part_is(line, PART_VERDICT, "warning"))
+		return JOURNAL_WARNING;
+	if (part_is(line, PART_VERDICT, "error"))
+		/* A caller's mistake is not the daemon's. */
+		return part_is(line, PART_EVENT, "request") ? JOURNAL_WARNING : JOURNAL_ERROR;
+	return JOURNAL_INFO;
+}
+
+/* Adds what every entry has. */
+static void add_common(struct audit_line *line)
+{
+	struct message message = {.used = 0};
+	char digit = (char)('0' + priority(line));
+	static const char identifier[] = "fdbrokerd";
+
+	say(&message, line, part_is(line, PART_EVENT, "request") ? PART_VERDICT : PART_EVENT, "");
+	say(&message, line, PART_RIGHT, " ");
+	say(&message, line, PART_PATH, " ");
+	say(&message, line, PART_REASON, ": ");
+	say(&message, line, PART_UID, ", uid ");
+	journal_add(line->bytes, sizeof(line->bytes), &line->used, "", "PRIORITY", &digit, 1);
+	journal_add(line->bytes, sizeof(line->bytes), &line->used, "", "SYSLOG_IDENTIFIER",
+		identifier, strlen(identifier));
+	journal_add(line->bytes, sizeof(line->bytes), &line->used, "", "MESSAGE", message.text,
+		message.used);
+}
+
+static void end_entry(struct audit_line *line)
+{
+	size_t fields = line->used;
+	ssize_t sent;
+
+	add_common(line);
+	sent = put(line->descriptor, line->bytes, line->used);
+	if (sent < 0 && errno == EMSGSIZE) {
+		journal_add(line->bytes, sizeof(line->bytes), &line->used, "FDBROKER_", "truncated",
+			"1", 1);
+		sent = put(line->descriptor, line->bytes + fields, line->used - fields);
+	}
+	line->lost = sent < 0 ? line->lost + 1 : 0;
+}
+
+static void end_line(struct audit_line *line)
+{
 	ssize_t written = 0;
 
 	line->bytes[line->used++] = '}';
 	line->bytes[line->used++] = '\n';
-	pthread_mutex_lock(&all.mutex);
-	line->torn = all.torn;
-	line->lost = all.lost;
 	if (line->torn && put(line->descriptor, "\n", 1) == 1)
 		line->torn = false;
 	if (!line->torn)
 		written = put(line->descriptor, line->bytes, line->used);
 	line->torn = line->torn || (written > 0 && (size_t)written < line->used);
 	line->lost = (size_t)written == line->used ? 0 : line->lost + 1;
+}
+
+void audit_end(struct audit_line *line)
+{
+	int saved = errno;
+
+	pthread_mutex_lock(&all.mutex);
+	line->torn = all.torn;
+	line->lost = all.lost;
+	if (line->journal)
+		end_entry(line);
+	else
+		end_line(line);
 	all.torn = line->torn;
 	all.lost = line->lost;
 	pthread_mutex_unlock(&all.mutex);

@@ -2,10 +2,11 @@
 #include "behalf.h"
 
 #include "agent.h"
+#include "inherit.h"
+#include "listen.h"
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,16 +25,22 @@ struct rule {
 
 struct behalf {
 	const struct options *options;
+	const char *
+		inherited; /* the addresses of sockets that the daemon got from others, a line each; NULL: none */
+	const struct template_users *users;
 	struct rule *rules; /* constant once the worker has loaded */
 	uint32_t count, room;
 };
 
-struct behalf *behalf_new(const struct options *options)
+struct behalf *behalf_new(const struct options *options, const struct template_users *users)
 {
 	struct behalf *behalf = calloc(1, sizeof(*behalf));
 
-	if (behalf)
+	if (behalf) {
 		behalf->options = options;
+		behalf->inherited = getenv(INHERIT_VARIABLE);
+		behalf->users = users;
+	}
 	return behalf;
 }
 
@@ -60,11 +67,23 @@ int behalf_name(struct behalf *behalf, const struct channel_message *message)
 
 /* ---- who asks --------------------------------------------------------------------------------- */
 
+static bool is_inherited(const struct behalf *behalf, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (const char *line = behalf->inherited; line && *line; line += strcspn(line, "\n")) {
+		line += *line == '\n';
+		if (strncmp(line, text, length) == 0 && (line[length] == '\n' || !line[length]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Whether it is one end of a connection that somebody made to an address of ours. Others, such as the channels between
  * our own processes, would name somebody too: root.
  */
-static bool is_ours(const struct options *options, int client)
+static bool is_ours(const struct behalf *behalf, int client)
 {
 	struct sockaddr_un address = {0};
 	socklen_t length = sizeof(address);
@@ -81,10 +100,10 @@ static bool is_ours(const struct options *options, int client)
 	memcpy(text, address.sun_path, length - offsetof(struct sockaddr_un, sun_path));
 	if (!text[0])
 		text[0] = '@';
-	for (unsigned int i = 0; i < options->address_count; i++)
-		if (strcmp(options->addresses[i], text) == 0)
+	for (unsigned int i = 0; i < behalf->options->address_count; i++)
+		if (strcmp(listen_bound(behalf->options->addresses[i]), text) == 0)
 			return true;
-	return false;
+	return is_inherited(behalf, text);
 }
 
 /* Its groups are malloc'ed. 0 or a negative errno. */
@@ -115,27 +134,14 @@ static int find_identity(int client, struct identity *identity)
 
 /* ---- what he may ask -------------------------------------------------------------------------- */
 
-/* The rule's name, with the caller's uid in the place of %U and % in that of %%. -EACCES where it wants what is not known here. */
-static int expand(const struct rule *rule, uid_t uid, char name[CHANNEL_TEXT_MAX + 1])
+/* The name that the rule has for this caller. -EACCES where it has none. */
+static int expand(const struct behalf *behalf, const struct rule *rule, uid_t uid,
+	char name[CHANNEL_TEXT_MAX + 1])
 {
-	const char *from = rule->name;
-	size_t used = 0;
+	int error = rule->endpoint.abstract ? template_write(behalf->users, rule->name, uid, name)
+					    : template_expand(behalf->users, rule->name, uid, name);
 
-	for (; *from; from++) {
-		char number[16] = {*from};
-		if (*from == '%') {
-			from++;
-			if (*from == 'U')
-				snprintf(number, sizeof(number), "%u", (unsigned int)uid);
-			else if (*from != '%')
-				return -EACCES;
-		}
-		if (used + strlen(number) > CHANNEL_TEXT_MAX)
-			return -ENAMETOOLONG;
-		used += (size_t)sprintf(name + used, "%s", number);
-	}
-	name[used] = '\0';
-	return 0;
+	return error == -ENOENT || error == -EINVAL ? -EACCES : error;
 }
 
 /* Whether the question has what it takes, and a rule stands behind it. */
@@ -166,7 +172,9 @@ static int do_it(const struct behalf *behalf, const struct identity *identity,
 
 	if (message->type != CHANNEL_NOTIFY) {
 		const struct rule *rule = &behalf->rules[message->index];
-		int error = expand(rule, identity->uid, name);
+		bool local = rule->endpoint.protocol == ENDPOINT_UNIX ||
+			     rule->endpoint.protocol == ENDPOINT_UNIX_DATAGRAM;
+		int error = local ? expand(behalf, rule, identity->uid, name) : 0;
 		if (error)
 			return error;
 		/* What is not to be the caller's to choose is the rule's. */
@@ -176,8 +184,7 @@ static int do_it(const struct behalf *behalf, const struct identity *identity,
 								    : rule->endpoint.owner;
 		act.group = rule->endpoint.group == ENDPOINT_CALLER ? identity->gid
 								    : rule->endpoint.group;
-		if (rule->endpoint.protocol == ENDPOINT_UNIX ||
-			rule->endpoint.protocol == ENDPOINT_UNIX_DATAGRAM)
+		if (local)
 			act.name = name;
 	}
 	return agent_run(identity, &act, time < TIME_MAX ? (int)time : TIME_MAX, watch);
@@ -187,7 +194,7 @@ int behalf_answer(const struct behalf *behalf, struct channel_message *message)
 {
 	struct identity identity;
 	int32_t watch = -1;
-	int error = is_covered(behalf, message) && is_ours(behalf->options, message->descriptor)
+	int error = is_covered(behalf, message) && is_ours(behalf, message->descriptor)
 			    ? find_identity(message->descriptor, &identity)
 			    : -EPROTO;
 	int made = error;

@@ -17,11 +17,12 @@
 
 #include "channel.h"
 #include "options.h"
+#include "template.h"
 
 struct behalf;
 
-/* NULL where memory is short. */
-struct behalf *behalf_new(const struct options *options);
+/* `users` is for names with variables; what the worker says of them comes before it asks. NULL where memory is short. */
+struct behalf *behalf_new(const struct options *options, const struct template_users *users);
 
 /* Notes a SOCKET, in the order of the worker's. 0; a negative errno where this is nothing that a worker says. */
 int behalf_name(struct behalf *behalf, const struct channel_message *message);

@@ -6,20 +6,35 @@
  * the supervisor and the worker:
  *
  *	supervisor, at once	START (when the daemon started; the socket to the maker)
- *	worker, confined	READY (a summary)		-> LISTENER (address, descriptor), each
- *	supervisor, any time	STOP				-> the worker ends with status 0
+ *	worker, loading		REPORT (what is to be said of the policy: a line)
+ *	worker, confined	READY (a summary)
+ *	supervisor, from then	CLIENT (index; address, socket; whether another worker had it before)
+ *	worker			CLOSED (index): it has ended that connection
+ *				BACK (index): there was no room for its descriptor; later again
+ *				RELOAD (index, id): that client's request `id` is for a reload
+ *	supervisor		RELOADED (index, id; error, text): what became of it
+ *	supervisor, any time	LOG (a descriptor)		the record's file, opened anew
+ *				PING				-> PONG, from the worker's first loop
+ *	supervisor, any time	HANDOVER	-> the worker stops serving, ends no connection, and ends with status 0
+ *				STOP		-> the worker ends all connections, and ends with status 0
  *
- * From READY on the supervisor takes a message of that kind as proof that the worker is not itself.
+ * What does not belong there, the supervisor takes as proof that the worker is not itself.
  *
  * Between the worker and the maker (maker.h), which answers a message with one of the same id:
  *
  *	maker, at once		WATCH (an inotify descriptor)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
+ *				TEMPLATE (index, attributes, path with variables)
+ *								-> VIEW (error: whether there can be any)
+ *				USER (uid, name and home)	(template.h)
  *				EXE (index, path)		(settle.h)
  *				SOCKET (index, endpoint, name)	(behalf.h)
  *				LOADED				from here on it names nothing
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
- *				DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
+ *	worker, loaded		CALLERS (a number behind those that were named; a template's, in the place of attributes;
+ *				a caller's ids)			-> VIEW, of that caller's directory
+ *	worker, any time	DEVICE (index, a caller's uid, flags, path)
+ *								-> VIEW (error or the device, opened)
  *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
  *				CONNECT, BIND, NOTIFY (a client's socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
@@ -37,7 +52,7 @@ enum channel_type {
 	CHANNEL_START = 1,
 	CHANNEL_VIEW,
 	CHANNEL_READY,
-	CHANNEL_LISTENER,
+	CHANNEL_CLIENT,
 	CHANNEL_STOP,
 	CHANNEL_WATCH,
 	CHANNEL_STALE,
@@ -46,6 +61,18 @@ enum channel_type {
 	CHANNEL_EXE,
 	CHANNEL_IDENTIFY,
 	CHANNEL_LOADED,
+	CHANNEL_REPORT,
+	CHANNEL_CLOSED,
+	CHANNEL_BACK,
+	CHANNEL_RELOAD,
+	CHANNEL_RELOADED,
+	CHANNEL_HANDOVER,
+	CHANNEL_PING,
+	CHANNEL_PONG,
+	CHANNEL_LOG,
+	CHANNEL_TEMPLATE,
+	CHANNEL_USER,
+	CHANNEL_CALLERS,
 	CHANNEL_SOCKET,
 	CHANNEL_CONNECT,
 	CHANNEL_BIND,
@@ -55,12 +82,16 @@ enum channel_type {
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
 
+/* Views of callers' own directories that a worker may keep. */
+#define CHANNEL_SLOTS 1024
+
 struct channel_message {
-	uint32_t type;		  /* enum channel_type */
-	uint32_t id;		  /* of a question, for its answer; 0 where none is expected */
-	uint32_t index;		  /* which view or listener is meant */
-	uint32_t attributes;	  /* of a view: enum view_attribute */
-	int32_t error;		  /* 0 or a positive errno, in an answer */
+	uint32_t type;	/* enum channel_type */
+	uint32_t id;	/* of a question, for its answer; 0 where none is expected */
+	uint32_t index; /* which view or client is meant */
+	uint32_t
+		attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
+	int32_t error;	    /* 0 or a positive errno, in an answer */
 	uint32_t uid, gid;	  /* the caller's, of a view that is another one for each */
 	struct idmap map;	  /* of a view with VIEW_IDMAP, when it is named */
 	struct endpoint endpoint; /* of a socket */
@@ -87,7 +118,7 @@ int channel_send(int channel, const struct channel_message *message);
 /*
  * Receives one message. 1: there was one. 0: the other side is gone. A negative errno: -EAGAIN
  * where the channel does not block and nothing is there; -EBADMSG for a message that is none of the
- * above (its descriptors are closed).
+ * above (its descriptors are closed); -EMFILE where there was no room for its descriptor, and the rest is there.
  */
 int channel_receive(int channel, struct channel_message *message);
 

@@ -151,8 +151,7 @@ static int make(const struct resolver *resolver, const struct peer *peer,
 	if (made == -EPERM)
 		outcome->reason = "the broker may not act as this user";
 	else if (made == -EACCES)
-		outcome->reason =
-			"the system refuses it, or the rule's name has a variable that is not served";
+		outcome->reason = "the system refuses it";
 	return made;
 }
 

@@ -11,8 +11,9 @@
 /* Bytes. What runs there has a few paths and a part of a directory on its stack. */
 #define STACK_SIZE 262144
 
-/* Ends a wait in a system call: it has a handler that does nothing. */
-#define STOP_SIGNAL SIGUSR1
+/* Ends a wait in a system call: it has a handler that does nothing. None that anybody sends to all processes of the
+ * daemon (SIGUSR1). */
+#define STOP_SIGNAL SIGRTMIN
 
 /* One thread. */
 struct lane_slot {
@@ -247,5 +248,7 @@ void lane_state(struct lane *lane, struct lane_state *state)
 		.running = lane->running,
 		.threads = lane->threads,
 	};
+	for (unsigned int i = 0; i < lane->threads; i++)
+		state->stuck += lane->slots[i]->job && lane->slots[i]->job->cancelled;
 	pthread_mutex_unlock(&lane->mutex);
 }

@@ -44,6 +44,8 @@ struct job {
 	/* The submitter's own. */
 	struct job *next_own, **previous_own;
 	struct connection *connection;
+	struct account *account; /* where it is counted, held; NULL: nowhere */
+	bool descriptor;	 /* one has been taken of it for the reply */
 	int64_t deadline;
 	bool abandoned;
 	unsigned int prodded;
@@ -68,6 +70,7 @@ bool lane_withdraw(struct lane *lane, struct job *job);
 
 struct lane_state {
 	unsigned int waiting, running, threads;
+	unsigned int stuck; /* of those that run, for nobody any more: they hang in a file system */
 };
 
 void lane_state(struct lane *lane, struct lane_state *state);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "listen.h"
 
+#include "netns.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -21,12 +24,53 @@
 #define LOCK_TRIES 100
 #define LOCK_PAUSE 10000
 
+/* The "@NAME" of "netns:FILE/@NAME", NULL for an address of another form. */
+static const char *name_in_netns(const char *address)
+{
+	const char *name;
+
+	if (strncmp(address, "netns:/", 7) != 0)
+		return NULL;
+	name = strstr(address + 7, "/@");
+	return name ? name + 1 : NULL;
+}
+
+const char *listen_bound(const char *address)
+{
+	const char *name = name_in_netns(address);
+
+	return name ? name : address;
+}
+
+int listen_descriptor(const char *address)
+{
+	char *end;
+
+	if (strncmp(address, "fd:", 3) != 0 || address[3] < '0' || address[3] > '9')
+		return -1;
+	errno = 0;
+	long number = strtol(address + 3, &end, 10);
+	return errno || *end || number > INT_MAX ? -1 : (int)number;
+}
+
 const char *listen_check(const char *address)
 {
 	size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+	const char *name = name_in_netns(address);
 
+	if (strncmp(address, "fd:", 3) == 0)
+		return listen_descriptor(address) > STDERR_FILENO
+			       ? NULL
+			       : "fd:N is an inherited listening socket: a descriptor above 2";
+	if (strncmp(address, "netns:", 6) == 0 && !name)
+		return "an address in a network namespace is netns:/FILE/@NAME (a /PATH is the same in "
+		       "all of them)";
+	if (name && strlen(address) >= LISTEN_ADDRESS_MAX)
+		return "the address is too long: at most 511 bytes";
+	if (name)
+		address = name;
 	if (address[0] != '@' && address[0] != '/')
-		return "an address is @NAME (abstract) or /PATH";
+		return "an address is @NAME (abstract), /PATH, netns:/FILE/@NAME or fd:N";
 	if (address[1] == '\0')
 		return "the address is empty: give it a name";
 	/* A pathname needs its NUL; a name of just that length could not be written by every client. */
@@ -138,25 +182,57 @@ static int bind_pathname(struct listener *listener, mode_t mode, gid_t group)
 
 static int bind_abstract(struct listener *listener)
 {
+	const char *name = name_in_netns(listener->address);
 	struct sockaddr_un address;
-	socklen_t length = socket_address(listener->address, &address);
+	socklen_t length = socket_address(name ? name : listener->address, &address);
 
 	return bind(listener->socket, (struct sockaddr *)&address, length) < 0 ? -errno : 0;
+}
+
+/* A socket where the address is: a descriptor or a negative errno. */
+static int make_socket(const char *address)
+{
+	const char *name = name_in_netns(address);
+	char path[LISTEN_ADDRESS_MAX];
+	int result;
+
+	if (!name) {
+		result = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		return result < 0 ? -errno : result;
+	}
+	address += strlen("netns:");
+	snprintf(path, sizeof(path), "%.*s", (int)(name - 1 - address), address);
+	return netns_socket(path);
+}
+
+int listen_prepare(int socket)
+{
+	int on = 1, off = 0;
+	int flags = fcntl(socket, F_GETFL);
+
+	/* Nobody may be there any more when the worker accepts. */
+	if (flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	/* Older kernels do not know it; what arrives there is closed. */
+	setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	return setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
 int listen_open(struct listener *listener, mode_t mode, gid_t group)
 {
 	char lock_name[PATH_MAX];
 	bool pathname = listener->address[0] == '/';
-	int held = -1, error = 0, on = 1, off = 0;
+	int held = -1, error;
 
-	listener->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->socket < 0)
-		return -errno;
-	if (setsockopt(listener->socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
-		error = -errno;
-	/* Older kernels do not know it; what arrives there is closed. */
-	setsockopt(listener->socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	if (listener->inherited)
+		return listener->socket < 0 ? -ESHUTDOWN : 0;
+	listener->socket = make_socket(listener->address);
+	if (listener->socket < 0) {
+		error = listener->socket;
+		listener->socket = -1;
+		return error;
+	}
+	error = listen_prepare(listener->socket);
 	if (!error && pathname) {
 		held = lock(listener->address, lock_name, sizeof(lock_name));
 		error = held < 0 ? held : 0;

@@ -23,10 +23,24 @@
 struct load {
 	const struct options *options;
 	struct audit_line *line;
-	int log;
+	int log, channel;
 	struct questions *questions;
 	struct loaded *loaded;
 };
+
+/* For whoever has asked for a reload. Without memory for it he is told less. */
+static void tell_supervisor(struct load *load, const struct policy_diagnostic *diagnostic)
+{
+	struct channel_message message = {.type = CHANNEL_REPORT, .descriptor = -1};
+	FILE *file = fmemopen(message.text, sizeof(message.text), "w");
+
+	if (!file)
+		return;
+	policy_diagnostic_print(file, diagnostic);
+	fclose(file);
+	message.text[strcspn(message.text, "\n")] = '\0';
+	channel_send(load->channel, &message);
+}
 
 /* For whoever starts the daemon by hand, and for whoever reads the record afterwards. */
 static void report_diagnostic(struct load *load, const struct policy_diagnostic *diagnostic)
@@ -34,6 +48,7 @@ static void report_diagnostic(struct load *load, const struct policy_diagnostic 
 	char place[CHANNEL_TEXT_MAX];
 
 	policy_diagnostic_print(stderr, diagnostic);
+	tell_supervisor(load, diagnostic);
 	snprintf(place, sizeof(place), "%s:%u:%u", diagnostic->file, diagnostic->line,
 		diagnostic->column);
 	audit_begin(load->line, load->log, "policy");
@@ -55,8 +70,6 @@ static int load_policy(struct load *load)
 	policy_system_environment(&environment);
 	error = policy_load(
 		load->options->policy, &environment, diagnostics, &load->loaded->policy);
-	if (!error)
-		policy_unserved(load->loaded->policy, diagnostics);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
 		report_diagnostic(load, policy_diagnostics_get(diagnostics, i));
 	policy_diagnostics_free(diagnostics);
@@ -207,13 +220,14 @@ static int confine(struct load *load)
 	return 0;
 }
 
-int load_all(const struct options *options, struct audit_line *line, int log,
+int load_all(const struct options *options, struct audit_line *line, int log, int channel,
 	struct questions *questions, struct loaded *loaded)
 {
 	struct load load = {
 		.options = options,
 		.line = line,
 		.log = log,
+		.channel = channel,
 		.questions = questions,
 		.loaded = loaded,
 	};

@@ -18,10 +18,11 @@ struct loaded {
 };
 
 /*
- * Does all of it. `line` and `log` are for the record, `questions` is how to ask the maker; what
+ * Does all of it. `line` and `log` are for the record, `channel` is to the
+ * supervisor, who is told of what is wrong with the policy; `questions` is how to ask the maker; what
  * it sends first is heard here. 0, or 1 after a line on standard error; what is in `loaded` is to be released in both cases.
  */
-int load_all(const struct options *options, struct audit_line *line, int log,
+int load_all(const struct options *options, struct audit_line *line, int log, int channel,
 	struct questions *questions, struct loaded *loaded);
 void load_release(struct loaded *loaded);
 

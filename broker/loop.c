@@ -5,6 +5,7 @@
 #include "views.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,12 @@
 /* Events fetched before the clock is looked at. */
 #define EVENTS_MAX 64
 
-/* A client on its way to a loop. */
-struct arrival {
-	struct arrival *next;
-	int socket;
-	const char *via;
+/* News for a client about the reload that it asked for. */
+struct news {
+	struct news *next;
+	uint32_t client;
+	int error;
+	char text[];
 };
 
 struct loop {
@@ -29,13 +31,12 @@ struct loop {
 	struct server server;
 	struct loop_source views, wake;
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
-	void (*later)(void *context);
-	void *later_context;
-	int64_t later_due; /* ms; 0: never */
+	struct news *held;		    /* for clients that are still found out about */
 	bool end;
 	pthread_mutex_t mutex; /* of what other threads have for this one: */
 	struct arrival *arrivals, **last_arrival;
 	struct job *done, **last_done; /* by `next` */
+	struct news *news;
 	bool stop;
 };
 
@@ -66,30 +67,13 @@ static void list_stranger(struct loop *loop, struct connection *connection)
 static void drop(struct loop *loop, struct connection *connection)
 {
 	list_remove(connection);
-	account_close(connection->account, clock_ns());
-	connection->account = NULL;
-	loop->house->service->counters->connections--;
+	--*loop->house->service->connections;
 	connection_close(connection, &loop->server);
 }
 
 static void end_connection(void *context, struct connection *connection)
 {
 	drop(context, connection);
-}
-
-static void record_refusal(struct loop *loop, const struct account_refusal *refusal)
-{
-	struct audit_line *line = &loop->server.operations->line;
-
-	audit_begin(line, loop->house->service->log, "limit");
-	audit_string(line, "verdict", "error");
-	audit_number(line, "uid", refusal->uid);
-	audit_string(line, "reason",
-		refusal->total ? "too many connections of one subject"
-			       : "too many connections of one uid");
-	audit_number(line, "connections", refusal->limit);
-	audit_errno(line, EDQUOT);
-	audit_end(line);
 }
 
 /* Counts the connection against its uid and its subjects. 0, -EDQUOT or -ENOMEM. */
@@ -100,9 +84,43 @@ static int open_account(struct loop *loop, struct connection *connection)
 	int error = accounts_open(loop->house->accounts, peer->uid, peer->caller,
 		connection->socket, clock_ns(), &connection->account, &refusal);
 
-	if (error == -EDQUOT && refusal.first)
-		record_refusal(loop, &refusal);
+	if (error == -EDQUOT)
+		operations_refused(loop->server.operations, peer, &refusal);
 	return error;
+}
+
+/* Tells the client, which may be one that is still found out about. Whoever asks for a reload is known to the policy
+ * or not. */
+static void tell(struct loop *loop, struct news *news)
+{
+	struct connection *const heads[] = {&loop->known, &loop->strangers};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct connection *connection = heads[i]->next;
+		while (connection != heads[i] && connection->client != news->client)
+			connection = connection->next;
+		if (connection == heads[i])
+			continue;
+		if (connection_reloaded(connection, &loop->server, news->error, news->text))
+			drop(loop, connection);
+		free(news);
+		return;
+	}
+	news->next = loop->held;
+	loop->held = news;
+}
+
+/* The client has been admitted. */
+static void tell_held(struct loop *loop, const struct connection *connection)
+{
+	for (struct news **at = &loop->held; *at; at = &(*at)->next) {
+		struct news *news = *at;
+		if (news->client != connection->client)
+			continue;
+		*at = news->next;
+		tell(loop, news);
+		return;
+	}
 }
 
 /* Its peer is known: it is served from now on. */
@@ -115,22 +133,30 @@ static void admit(struct loop *loop, struct connection *connection)
 		connection_close(connection, &loop->server);
 		return;
 	}
-	loop->house->service->counters->connections++;
+	++*loop->house->service->connections;
+	statistics_accept(&loop->server.operations->statistics);
 	if (policy_caller_subjects(connection->peer.caller))
 		list_add(&loop->known, connection);
 	else
 		list_stranger(loop, connection);
 	if (connection_start(connection, &loop->server))
 		drop(loop, connection);
+	else if (connection->reload)
+		tell_held(loop, connection);
 }
 
 static void identify(struct loop *loop, const struct arrival *arrival)
 {
-	struct connection *connection = connection_new(arrival->socket);
+	struct connection *connection =
+		connection_new(arrival->socket, arrival->client, arrival->taken_over);
 	const struct policy *policy = loop->house->service->policy;
 
-	if (!connection)
+	/* Without memory the client waits until another worker serves it. */
+	if (!connection) {
+		close(arrival->socket);
 		return;
+	}
+	connection->reload = arrival->reload;
 	int error = peer_begin(arrival->socket, arrival->via, &connection->peer);
 	if (!error && peer_takes_time(policy)) {
 		error = connection_settle(connection, &loop->server);
@@ -156,18 +182,35 @@ static void wake(struct loop *loop)
 		return;
 }
 
-int loop_take(struct loop *loop, int socket, const char *via)
+int loop_take(struct loop *loop, const struct arrival *client)
 {
 	struct arrival *arrival = malloc(sizeof(*arrival));
 
-	if (!arrival) {
-		close(socket);
+	if (!arrival)
 		return -ENOMEM;
-	}
-	*arrival = (struct arrival){.socket = socket, .via = via};
+	*arrival = *client;
+	arrival->next = NULL;
 	pthread_mutex_lock(&loop->mutex);
 	*loop->last_arrival = arrival;
 	loop->last_arrival = &arrival->next;
+	pthread_mutex_unlock(&loop->mutex);
+	wake(loop);
+	return 0;
+}
+
+int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct news *news = malloc(sizeof(*news) + size);
+
+	if (!news)
+		return -ENOMEM;
+	news->client = client;
+	news->error = error;
+	memcpy(news->text, text, size);
+	pthread_mutex_lock(&loop->mutex);
+	news->next = loop->news;
+	loop->news = news;
 	pthread_mutex_unlock(&loop->mutex);
 	wake(loop);
 	return 0;
@@ -226,7 +269,9 @@ static int hear_threads(void *context, struct loop_source *source, uint32_t even
 	pthread_mutex_lock(&loop->mutex);
 	struct arrival *arrivals = loop->arrivals;
 	struct job *done = loop->done;
+	struct news *news = loop->news;
 	bool stop = loop->stop;
+	loop->news = NULL;
 	loop->arrivals = NULL;
 	loop->last_arrival = &loop->arrivals;
 	loop->done = NULL;
@@ -243,6 +288,11 @@ static int hear_threads(void *context, struct loop_source *source, uint32_t even
 		identify(loop, arrival);
 		free(arrival);
 	}
+	while (news) {
+		struct news *item = news;
+		news = item->next;
+		tell(loop, item);
+	}
 	return stop ? -1 : 0;
 }
 
@@ -252,24 +302,12 @@ int loop_watch(struct loop *loop, struct loop_source *source)
 {
 	/* The lowest bit tells a source from a connection. */
 	struct epoll_event event = {
-		.events = EPOLLIN,
+		.events = EPOLLIN | EPOLLRDHUP,
 		.data.u64 = (uint64_t)(uintptr_t)source | 1,
 	};
 
 	return epoll_ctl(loop->server.epoll, EPOLL_CTL_ADD, source->descriptor, &event) < 0 ? -errno
 											    : 0;
-}
-
-void loop_unwatch(struct loop *loop, struct loop_source *source)
-{
-	epoll_ctl(loop->server.epoll, EPOLL_CTL_DEL, source->descriptor, NULL);
-}
-
-void loop_later(struct loop *loop, int ms, void (*ready)(void *context), void *context)
-{
-	loop->later = ready;
-	loop->later_context = context;
-	loop->later_due = clock_ms() + ms;
 }
 
 static int views_are_handled(void *context, struct loop_source *source, uint32_t events)
@@ -292,24 +330,27 @@ static int keep_time(struct loop *loop)
 {
 	struct connection *stranger = loop->strangers.next;
 	struct server *server = &loop->server;
+	const struct record *record = &server->operations->record;
 
-	if (stranger == &loop->strangers && !loop->later_due && !server->first && !server->stuck)
+	if (stranger == &loop->strangers && !server->first && !server->stuck && !server->slow &&
+		!server->undelivered.first && sums_due(record->sums) == INT64_MAX)
 		return -1;
 	int64_t now = clock_ms();
-	if (loop->later_due && loop->later_due <= now) {
-		loop->later_due = 0;
-		loop->later(loop->later_context);
-	}
+	/* Before what else is due, which may add to it. */
+	int64_t sums = record_due(record, now);
 	while (stranger != &loop->strangers && stranger->expires <= now) {
 		drop(loop, stranger);
 		stranger = loop->strangers.next;
 	}
 	int64_t due = connection_expire(server, now, end_connection, loop);
-	if (loop->later_due)
-		due = sooner(due, loop->later_due);
+	int kept = undelivered_check(&server->undelivered, clock_ns());
+	if (kept >= 0)
+		due = sooner(due, now + kept);
 	stranger = loop->strangers.next;
 	if (stranger != &loop->strangers)
 		due = sooner(due, stranger->expires);
+	if (sums != INT64_MAX)
+		due = sooner(due, sums);
 	if (due < 0)
 		return -1;
 	return due > now ? (int)(due - now) : 0;
@@ -361,6 +402,20 @@ void loop_run(struct loop *loop)
 		turn(loop);
 }
 
+void loop_finish(struct loop *loop, int ms)
+{
+	struct pollfd source = {.fd = loop->wake.descriptor, .events = POLLIN};
+	int64_t end = clock_ms() + ms;
+
+	for (;;) {
+		int64_t left = end - clock_ms();
+		if (left <= 0 || !connection_lossy(&loop->server))
+			return;
+		if (poll(&source, 1, (int)left) > 0)
+			hear_threads(loop, &loop->wake, 0);
+	}
+}
+
 struct loop *loop_new(struct house *house)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -376,7 +431,9 @@ struct loop *loop_new(struct house *house)
 	loop->last_arrival = &loop->arrivals;
 	loop->last_done = &loop->done;
 	server->last = &server->first;
+	server->last_slow = &server->slow;
 	server->lane = house->lane;
+	server->channel = house->channel;
 	server->open_timeout = house->open_timeout;
 	server->done = job_done;
 	server->context = loop;
@@ -407,6 +464,7 @@ void loop_free(struct loop *loop)
 		drop(loop, loop->known.next);
 	while (loop->strangers.next != &loop->strangers)
 		drop(loop, loop->strangers.next);
+	undelivered_release(&loop->server.undelivered, clock_ns());
 	if (loop->server.epoll >= 0)
 		close(loop->server.epoll);
 	if (loop->wake.descriptor >= 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * loop.h: an event thread of the worker: its connections, the clock, and what other threads have for it. It never
- * waits for anything but events. Connections are spread over several of these; one more thing only the first does, it
- * accepts.
+ * waits for anything but events. Connections are spread over several of these; the first is the
+ * worker's own thread.
  */
 #ifndef BROKER_LOOP_H
 #define BROKER_LOOP_H
@@ -16,6 +16,7 @@ struct house {
 	struct accounts *accounts;
 	struct lane *lane;
 	int open_timeout; /* ms */
+	int channel;	  /* to the supervisor */
 	struct loop *loops[8];
 	unsigned int loop_count;
 };
@@ -25,11 +26,21 @@ struct loop;
 /* NULL where memory or descriptors are short. */
 struct loop *loop_new(struct house *house);
 
-/*
- * Takes a client that has connected to `via`, in this thread or from another; the socket is the loop's from then on.
- * 0 or a negative errno: there is no room.
- */
-int loop_take(struct loop *loop, int socket, const char *via);
+/* A client on its way to a loop. */
+struct arrival {
+	struct arrival *next;
+	int socket;	 /* the loop's from then on */
+	const char *via; /* the address that it connected to; outlives it */
+	uint32_t client; /* the supervisor's number for it */
+	bool taken_over; /* another worker served it before */
+	uint32_t reload; /* the id of its request for a reload; 0: none */
+};
+
+/* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */
+int loop_take(struct loop *loop, const struct arrival *arrival);
+
+/* What became of the reload that a client asked for: 0 or an errno, and text for a person. As loop_take. */
+int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text);
 
 /*
  * Watches a descriptor for what else the thread does: `ready` is called with it and with `context` before any request
@@ -41,14 +52,16 @@ struct loop_source {
 	void *context;
 };
 int loop_watch(struct loop *loop, struct loop_source *source);
-void loop_unwatch(struct loop *loop, struct loop_source *source);
-
-/* Calls `ready` after `ms` milliseconds, once. */
-void loop_later(struct loop *loop, int ms, void (*ready)(void *context), void *context);
 
 /* Runs until a source ends it, or loop_stop from another thread. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+
+/*
+ * After it has run: waits `ms` at most for those jobs that nobody can ask for again, and answers them. What else was
+ * under way is not answered, and no connection is ended: another worker goes on with them.
+ */
+void loop_finish(struct loop *loop, int ms);
 
 /* Closes all its connections. Not while it runs. */
 void loop_free(struct loop *loop);

@@ -4,12 +4,13 @@
  * executed.
  */
 #include "audit.h"
+#include "destination.h"
+#include "inherit.h"
 #include "maker.h"
 #include "options.h"
 #include "supervisor.h"
 #include "worker.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
@@ -19,21 +20,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* A link could be a stranger's, and lead anywhere. */
-#define LOG_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-
 /* The descriptor to write the record to, or -1 with one line on standard error. */
-static int open_log(const char *path)
+static int open_log(const char *destination)
 {
-	int log;
+	int log = destination_open(destination);
 
-	if (path)
-		log = open(path, LOG_FLAGS, 0640);
-	else
-		log = audit_open(STDERR_FILENO);
 	if (log < 0)
-		fprintf(stderr, "fdbrokerd: %s%s: %s (%s)\n", path ? "--log " : "standard error",
-			path ? path : "", strerror(errno), strerrorname_np(errno));
+		fprintf(stderr, "fdbrokerd: %s%s: %s (%s)\n", destination ? "--log " : "",
+			destination_name(destination), strerror(-log), strerrorname_np(-log));
+	else if (destination_is_journal(destination))
+		audit_use_journal(log);
 	return log;
 }
 
@@ -55,6 +51,7 @@ static int open_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	struct options options;
+	struct inherited inherited;
 	struct rlimit files;
 	int status, log;
 
@@ -64,6 +61,10 @@ int main(int argc, char **argv)
 	close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
+		return status;
+	/* Before anything is opened that could be mistaken for it. */
+	status = options.worker >= 0 || options.maker >= 0 ? 0 : inherit_read(&options, &inherited);
+	if (status)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
 	/* Each view and each connection is a descriptor. */
@@ -78,5 +79,5 @@ int main(int argc, char **argv)
 		return 1;
 	if (options.worker >= 0)
 		return worker_run(&options, log);
-	return supervisor_run(&options, argc, argv, log);
+	return supervisor_run(&options, &inherited, argc, argv, log);
 }

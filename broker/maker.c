@@ -139,10 +139,14 @@ static bool is_proper(const struct maker *maker, const struct channel_message *m
 		return false;
 	switch (message->type) {
 	case CHANNEL_VIEW:
+	case CHANNEL_TEMPLATE:
+	case CHANNEL_USER:
 	case CHANNEL_EXE:
 	case CHANNEL_SOCKET:
 	case CHANNEL_LOADED:
 		return maker->loading && message->descriptor < 0;
+	case CHANNEL_CALLERS:
+		return !maker->loading && message->descriptor < 0;
 	case CHANNEL_RENEW:
 	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
@@ -174,12 +178,15 @@ static void hear(struct maker *maker)
 		error = behalf_name(maker->behalf, &message);
 		break;
 	case CHANNEL_VIEW:
+	case CHANNEL_TEMPLATE:
+	case CHANNEL_USER:
 		error = making_name(maker->making, &message);
 		break;
 	}
 	if (error)
 		end();
-	if (message.type == CHANNEL_EXE || message.type == CHANNEL_SOCKET || give(maker, &message))
+	if (message.type == CHANNEL_EXE || message.type == CHANNEL_USER ||
+		message.type == CHANNEL_SOCKET || give(maker, &message))
 		return;
 	if (message.descriptor >= 0)
 		close(message.descriptor);
@@ -188,6 +195,7 @@ static void hear(struct maker *maker)
 	message.descriptor = -1;
 	message.object = 0;
 	message.error = ETIMEDOUT;
+	message.attributes = 0;
 	message.text[0] = '\0';
 	if (message.type != CHANNEL_IDENTIFY && !is_on_behalf(&message))
 		message.type = CHANNEL_VIEW;
@@ -213,7 +221,7 @@ static int start(struct maker *maker, const struct options *options)
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
-	maker->behalf = behalf_new(options);
+	maker->behalf = behalf_new(options, making_users(maker->making));
 	if (!maker->behalf)
 		return -ENOMEM;
 	message.descriptor = making_inotify(maker->making);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "attributes.h"
+#include "change.h"
+#include "clock.h"
 #include "connect.h"
 #include "inotify.h"
+#include "move.h"
 #include "open.h"
 #include "tree.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,13 @@ struct operations *operations_new(const struct service *service)
 		free(operations);
 		return NULL;
 	}
+	operations->record = (struct record){
+		.line = &operations->line,
+		.log = service->log,
+		.sums = service->sums,
+		.grants = service->log_grants,
+	};
+	statistics_join(service->statistics, &operations->statistics);
 	return operations;
 }
 
@@ -40,6 +50,7 @@ void operations_free(struct operations *operations)
 {
 	if (!operations)
 		return;
+	statistics_leave(operations->service->statistics, &operations->statistics);
 	policy_scratch_free(operations->resolver.scratch);
 	free(operations);
 }
@@ -57,92 +68,6 @@ void operations_patience(
 	operations->resolver.cancelled = cancelled;
 }
 
-/* ---- the record -------------------------------------------------------------------------------
- */
-
-static void record_begin(
-	struct operations *operations, const struct peer *peer, const char *verdict)
-{
-	struct audit_line *line = &operations->line;
-
-	audit_begin(line, operations->service->log, "request");
-	audit_string(line, "verdict", verdict);
-	if (policy_caller_subjects(peer->caller))
-		audit_string(line, "subject", policy_caller_subject(peer->caller, 0));
-	audit_number(line, "uid", peer->uid);
-	audit_number(line, "gid", peer->gid);
-	audit_number(line, "pid", peer->pid);
-	audit_string(line, "via", peer->via);
-}
-
-static const char *reason_text(const struct policy_decision *decision)
-{
-	switch (decision->reason) {
-	case POLICY_ALLOWED:
-		return NULL;
-	case POLICY_NO_SUBJECT:
-		return "no subject of the policy is this caller";
-	case POLICY_NO_RULE:
-		return "no rule allows it";
-	case POLICY_DENY_RULE:
-		return "a rule denies it";
-	case POLICY_OWNERS_DIFFER:
-		return "the rules that allow it disagree about the owner";
-	case POLICY_TOO_COMPLEX:
-		return "too many wildcards at once";
-	}
-	return NULL;
-}
-
-static void record_outcome(struct operations *operations, const struct peer *peer,
-	const struct request *request, const struct outcome *outcome, int error)
-{
-	struct audit_line *line = &operations->line;
-	const struct policy_decision *decision = outcome->rights ? &outcome->decision : NULL;
-	const char *reason = outcome->reason;
-	char rights[POLICY_RIGHTS_BUFFER];
-
-	record_begin(operations, peer, outcome->verdict == VERDICT_DENY ? "deny" : "error");
-	if (decision) {
-		policy_rights_print(outcome->rights, rights, sizeof(rights));
-		audit_string(line, "right", rights);
-	}
-	audit_bytes(line, "path", request->path, request->path_length);
-	if (outcome->opened[0])
-		audit_string(line, "opened", outcome->opened);
-	if (decision && decision->rule) {
-		char place[4096];
-		snprintf(place, sizeof(place), "%s:%u", decision->rule->file, decision->rule->line);
-		audit_string(line, "rule", place);
-	}
-	if (!reason && decision)
-		reason = reason_text(decision);
-	audit_string(line, "reason", reason);
-	audit_errno(line, error);
-	audit_end(line);
-}
-
-void operations_malformed(
-	struct operations *operations, const struct peer *peer, const char *reason, int error)
-{
-	record_begin(operations, peer, "error");
-	audit_string(&operations->line, "reason", reason);
-	audit_errno(&operations->line, error);
-	audit_end(&operations->line);
-}
-
-/* Records what was refused before the policy was asked. */
-static void record_refusal(struct operations *operations, const struct peer *peer,
-	const struct request *request, const char *reason, int error)
-{
-	operations->service->counters->denials++;
-	record_begin(operations, peer, "deny");
-	audit_bytes(&operations->line, "path", request->path, request->path_length);
-	audit_string(&operations->line, "reason", reason);
-	audit_errno(&operations->line, error);
-	audit_end(&operations->line);
-}
-
 /* ---- the operations ---------------------------------------------------------------------------
  */
 
@@ -154,14 +79,27 @@ static void record_failure(struct operations *operations, const struct peer *pee
 	const struct request *request, struct outcome *outcome, int error)
 {
 	if (outcome->verdict == VERDICT_DENY)
-		operations->service->counters->denials++;
+		operations->denied = true;
 	else if (error == -EACCES && !outcome->reason)
 		outcome->reason =
 			outcome->opened[0]
 				? "what the link leads to is not there, or not served"
 				: "the file system refuses it: a device, or not for the broker";
 	if (outcome->verdict == VERDICT_DENY || outcome->reason)
-		record_outcome(operations, peer, request, outcome, -error);
+		record_request(&operations->record, peer, request, outcome, -error);
+}
+
+/* Whether nobody waits for it any more. What it then comes to is not what the caller was told. */
+static bool is_cancelled(const struct operations *operations)
+{
+	return operations->resolver.cancelled && *operations->resolver.cancelled;
+}
+
+static void record_success(struct operations *operations, const struct peer *peer,
+	const struct request *request, const struct outcome *outcome)
+{
+	if (!is_cancelled(operations))
+		record_request(&operations->record, peer, request, outcome, 0);
 }
 
 /* It is done again from its start, with more patience. */
@@ -187,6 +125,7 @@ static int run_opening(struct operations *operations, const struct peer *peer,
 		record_failure(operations, peer, request, &outcome, file);
 		return file;
 	}
+	record_success(operations, peer, request, &outcome);
 	reply->descriptor = file;
 	return 0;
 }
@@ -257,6 +196,7 @@ static int run_inspection(struct operations *operations, const struct peer *peer
 		record_failure(operations, peer, request, &outcome, (int)length);
 		return (int)length;
 	}
+	record_success(operations, peer, request, &outcome);
 	reply->data = operations->data;
 	reply->data_length = (size_t)length;
 	return 0;
@@ -286,37 +226,123 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+/* For those that change something, and answer nothing but that. */
+static int run_change(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	static int (*const changes[])(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, struct outcome *outcome) = {
+		[FDBROKER_MKDIR] = change_mkdir,
+		[FDBROKER_RMDIR] = change_rmdir,
+		[FDBROKER_UNLINK] = change_unlink,
+		[FDBROKER_RENAME] = move_rename,
+		[FDBROKER_LINK] = move_link,
+		[FDBROKER_SYMLINK] = change_symlink,
+		[FDBROKER_CHMOD] = attributes_chmod,
+		[FDBROKER_UTIMENS] = attributes_utimens,
+	};
+	__attribute__((uninitialized)) struct outcome outcome;
+
+	outcome.rights = 0;
+	outcome.opened[0] = '\0';
+	int error = changes[request->operation](&operations->resolver, peer, request, &outcome);
+	if (error == -EINPROGRESS)
+		return put_off(reply, &outcome);
+	if (error)
+		record_failure(operations, peer, request, &outcome, error);
+	else
+		record_success(operations, peer, request, &outcome);
+	return error;
+}
+
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	if (peer->uid != 0 && peer->uid != operations->service->daemon_uid) {
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
+			request->operation == FDBROKER_RELOAD
+				? "reload is for root and the daemon's user"
+				: "status is for root and the daemon's user",
+			EACCES);
+		return -EACCES;
+	}
+	return request->path_length || request->flags || request->mode ? -EINVAL : 0;
+}
+
+/* They are counted by the same numbers. */
+_Static_assert((int)STATISTICS_LIMITS == (int)ACCOUNT_KINDS, "a name for each kind");
+
+/* The name of the subject whose callers together have too much. */
+static const char *subject_name(const struct policy_caller *caller, uint32_t number)
+{
+	for (size_t i = 0; i < policy_caller_subjects(caller); i++) {
+		uint32_t subject;
+		policy_caller_totals(caller, i, &subject);
+		if (subject == number)
+			return policy_caller_subject(caller, i);
+	}
+	return NULL;
+}
+
+void operations_refused(struct operations *operations, const struct peer *peer,
+	const struct account_refusal *refusal)
+{
+	static const char *const reasons[ACCOUNT_KINDS] = {
+		[ACCOUNT_CONNECTIONS] = "too many connections",
+		[ACCOUNT_OPENS] = "too many opens in flight",
+		[ACCOUNT_DESCRIPTORS] = "too many descriptors that were not received",
+		[ACCOUNT_BYTES] = "too many replies that were not received",
+		[ACCOUNT_REQUESTS] = "too many requests a second",
+	};
+	struct audit_line *line = &operations->line;
+
+	statistics_limit(&operations->statistics, (enum statistics_limit)refusal->kind);
+	if (!refusal->first)
+		return;
+	audit_begin(line, operations->service->log, "limit");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "uid", refusal->uid);
+	if (refusal->total)
+		audit_string(line, "subject", subject_name(peer->caller, refusal->subject));
+	audit_string(line, "reason", reasons[refusal->kind]);
+	audit_string(line, "limit", account_kind_name(refusal->kind));
+	audit_number(line, "most", refusal->limit);
+	audit_number(line, "value", (int64_t)refusal->value);
+	audit_number(line, "refusals", (int64_t)refusal->refusals);
+	audit_errno(line, EDQUOT);
+	audit_end(line);
+}
+
 static int run_status(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
 	const struct service *service = operations->service;
 	struct policy_summary summary;
 
-	if (peer->uid != 0 && peer->uid != service->daemon_uid) {
-		record_refusal(operations, peer, request,
-			"status is for root and the daemon's user", EACCES);
-		return -EACCES;
-	}
-	if (request->path_length || request->flags || request->mode)
-		return -EINVAL;
+	int error = operations_administer(operations, peer, request);
+	if (error)
+		return error;
 	policy_summarize(operations->resolver.policy, &summary);
-	int length = snprintf(operations->data, sizeof(operations->data),
+	char *text = operations->data;
+	size_t size = sizeof(operations->data);
+	size_t used = (size_t)snprintf(text, size,
 		"version %s\n"
 		"policy %s\n"
 		"pid %d\n"
 		"started %s\n"
 		"loaded %s\n"
+		"age %lld\n"
 		"subjects %zu\n"
 		"rules %zu\n"
-		"connections %zu\n"
-		"requests %llu\n"
-		"denials %llu\n",
+		"connections %zu\n",
 		FDBROKER_VERSION, service->policy_path, (int)getppid(), service->started,
-		service->loaded, summary.subjects, summary.rules, service->counters->connections,
-		(unsigned long long)service->counters->requests,
-		(unsigned long long)service->counters->denials);
-	reply->data = operations->data;
-	reply->data_length = (size_t)length;
+		service->loaded, (long long)(clock_ms() - service->loaded_at) / 1000,
+		summary.subjects, summary.rules, *service->connections);
+	used += service->tell_more(service->tell_context, text + used, size - used);
+	used += statistics_print(service->statistics, text + used, size - used);
+	reply->data = text;
+	reply->data_length = used;
 	return 0;
 }
 
@@ -332,30 +358,69 @@ static const struct {
 	{FDBROKER_READLINK, run_readlink},
 	{FDBROKER_LIST, run_list},
 	{FDBROKER_TREE, run_tree},
+	{FDBROKER_MKDIR, run_change},
+	{FDBROKER_RMDIR, run_change},
+	{FDBROKER_UNLINK, run_change},
+	{FDBROKER_RENAME, run_change},
+	{FDBROKER_LINK, run_change},
+	{FDBROKER_SYMLINK, run_change},
+	{FDBROKER_CHMOD, run_change},
+	{FDBROKER_UTIMENS, run_change},
 	{FDBROKER_WATCH, run_watch},
 	{FDBROKER_CONNECT, run_connect},
 	{FDBROKER_BIND, run_bind},
 };
 
-void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+/* The errno, negative, or 0. */
+static int run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply)
 {
-	int error = -EOPNOTSUPP;
-
-	*reply = (struct reply){.descriptor = -1};
 	if (stranger) {
-		operations->service->counters->denials++;
-		operations_malformed(
-			operations, peer, "the sender is not who connected (see delegate)", EACCES);
-		reply->error = EACCES;
-		operations->service->counters->requests++;
-		return;
+		operations->denied = true;
+		record_refusal(&operations->record, peer, request, true,
+			"the sender is not who connected (see delegate)", EACCES);
+		return -EACCES;
 	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].operation == request->operation)
-			error = table[i].run(operations, peer, request, reply);
+			return table[i].run(operations, peer, request, reply);
+	return -EOPNOTSUPP;
+}
+
+static void count(struct operations *operations, unsigned int operation,
+	enum statistics_result result, const struct request *request)
+{
+	statistics_request(
+		&operations->statistics, operation, result, (int64_t)(clock_ns() - request->began));
+}
+
+void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
+	const struct request *request, struct reply *reply)
+{
+	*reply = (struct reply){.descriptor = -1};
+	operations->denied = false;
+	int error = run(operations, peer, stranger, request, reply);
 	resolve_end(&operations->resolver);
 	reply->error = (uint32_t)-error;
-	if (!reply->deferred)
-		operations->service->counters->requests++;
+	if (!reply->deferred && !is_cancelled(operations))
+		count(operations, request->operation,
+			!error		     ? STATISTICS_ALLOW
+			: operations->denied ? STATISTICS_DENY
+					     : STATISTICS_ERROR,
+			request);
+}
+
+void operations_malformed(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error)
+{
+	record_refusal(&operations->record, peer, NULL, false, reason, error);
+	count(operations, 0, STATISTICS_ERROR, request);
+}
+
+void operations_timed_out(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	record_refusal(&operations->record, peer, request, false,
+		"the file system does not answer (--open-timeout)", ETIMEDOUT);
+	count(operations, request->operation, STATISTICS_ERROR, request);
 }

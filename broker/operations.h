@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operations.h: the table of what can be asked, and the record of what was answered. One row an
- * operation: whoever adds one adds a row, a function beside the others, and nothing in between.
+ * operations.h: the table of what can be asked. One row an operation: whoever adds one adds a row, a function beside the others, and nothing in between.
  */
 #ifndef BROKER_OPERATIONS_H
 #define BROKER_OPERATIONS_H
 
-#include "audit.h"
+#include "accounts.h"
 #include "clock.h"
 #include "inspect.h"
 #include "peer.h"
+#include "record.h"
 #include "request.h"
 #include "resolve.h"
+#include "statistics.h"
 
-/* What has been counted since the worker began to serve. */
-struct counters {
-	_Atomic size_t connections; /* at the moment */
-	_Atomic uint64_t requests, denials;
-};
-
-/* What the threads of a worker share. Constant while it serves, but for the counters. */
+/* What the threads of a worker share. Constant while it serves, but for what is counted. */
 struct service {
 	const struct policy *policy;
 	struct views *views;
-	int log;	  /* the record's descriptor */
+	int log;	 /* the record's descriptor */
+	bool log_grants; /* of everybody */
+	struct sums *sums;
 	uid_t daemon_uid; /* whom, besides root, the status is for */
 	const char *policy_path;
 	char started[CLOCK_STAMP], loaded[CLOCK_STAMP]; /* the daemon, and this worker's policy */
-	struct counters *counters;
+	int64_t loaded_at;				/* the latter, as clock_ms */
+	_Atomic size_t *connections;			/* that there are at the moment */
+	struct statistics_set *statistics;
+	/* Adds what else `status` tells: lines "NAME VALUE" of `size` bytes at most, with a NUL; their length. */
+	size_t (*tell_more)(void *context, char *text, size_t size);
+	void *tell_context;
 	struct questions *questions;
 };
 
@@ -36,7 +38,10 @@ struct operations {
 	const struct service *service;
 	struct resolver resolver;
 	struct resolve_holds holds;
-	struct audit_line line;	     /* to put a line of the record together in */
+	struct statistics statistics; /* this thread's */
+	bool denied;		      /* the request under way was, by the policy or before it */
+	struct record record;
+	struct audit_line line;	     /* for the record */
 	char data[INSPECT_DATA_MAX]; /* of the reply under way */
 };
 
@@ -60,8 +65,20 @@ void operations_patience(
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply);
 
+/* Whether the peer may tell the daemon what to do. 0, or -EACCES after recording it; -EINVAL for a request with a path. */
+int operations_administer(
+	struct operations *operations, const struct peer *peer, const struct request *request);
+
+/* Counts, and records where it is to be told of, that a limit left no room for what the peer wanted. */
+void operations_refused(struct operations *operations, const struct peer *peer,
+	const struct account_refusal *refusal);
+
 /* Records that a message of `peer` was no request, before its connection is closed. */
-void operations_malformed(
-	struct operations *operations, const struct peer *peer, const char *reason, int error);
+void operations_malformed(struct operations *operations, const struct peer *peer,
+	const struct request *request, const char *reason, int error);
+
+/* Records that nobody waits any longer for what another thread does for `peer`. */
+void operations_timed_out(
+	struct operations *operations, const struct peer *peer, const struct request *request);
 
 #endif

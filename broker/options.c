@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "fdbroker-protocol.h"
+#include "journal.h"
 #include "listen.h"
 #include "owner.h"
 
@@ -21,10 +22,12 @@
 
 enum {
 	OPTION_WORKER = 256,
+	OPTION_READY,
 	OPTION_MAKER,
 	OPTION_TIMEOUT,
 	OPTION_REQUIRE,
 	OPTION_LINKS,
+	OPTION_GRANTS,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -36,7 +39,9 @@ static const struct option long_options[] = {
 	{"group", required_argument, NULL, 'g'},
 	{"user", required_argument, NULL, 'u'},
 	{"log", required_argument, NULL, 'o'},
+	{"ready-fd", required_argument, NULL, OPTION_READY},
 	{"open-timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"log-grants", no_argument, NULL, OPTION_GRANTS},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -53,12 +58,18 @@ static void print_help(void)
 	       "Open files for sandboxed programs, as a policy says, and hand them the descriptors.\n"
 	       "\n"
 	       "  --policy FILE     who may have what (default: %s)\n"
-	       "  --listen ADDRESS  @NAME (abstract) or /PATH; may be given up to %d times\n"
-	       "                    (default: %s and %s)\n"
+	       "  --listen ADDRESS  @NAME (abstract), /PATH, netns:/FILE/@NAME (in another network\n"
+	       "                    namespace) or fd:N (inherited); may be given up to %d times\n"
+	       "                    (default: what $LISTEN_FDS passes, else %s and\n"
+	       "                    %s)\n"
 	       "  --mode OCTAL      mode of pathname sockets (default: %04o)\n"
 	       "  --group NAME|GID  group of pathname sockets\n"
 	       "  --user NAME|UID   whom the worker runs as, not root (default: %s)\n"
 	       "  --log FILE        append the record to FILE (default: standard error)\n"
+	       "  --log journal[:/PATH]\n"
+	       "                    send it to the journal, by its socket (default: %s)\n"
+	       "  --log-grants      record what is granted too, not only what is denied\n"
+	       "  --ready-fd N      write a line feed to the descriptor N and close it when ready\n"
 	       "  --open-timeout S  answer what a file system does not answer in S seconds (default: %d)\n"
 	       "                    with ETIMEDOUT\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
@@ -66,12 +77,13 @@ static void print_help(void)
 	       "                    start although fs.protected_hardlinks is 0\n"
 	       "  --help, --version\n"
 	       "\n"
-	       "Runs in the foreground. SIGTERM ends it. The record is one line of JSON an event.\n"
+	       "Runs in the foreground. SIGTERM ends it, SIGUSR1 opens the record's FILE anew. The record\n"
+	       "is one line of JSON an event.\n"
 	       "Exit status: 0 ended, 1 the policy or a resource is at fault, 2 the command line.\n"
 	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
 		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
 		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT,
-		OPTIONS_OPEN_TIMEOUT_DEFAULT);
+		JOURNAL_SOCKET, OPTIONS_OPEN_TIMEOUT_DEFAULT);
 }
 
 /* A whole number of `base` up to `most`. */
@@ -189,7 +201,14 @@ static int read_option(int option, const char **user, struct options *options)
 		*user = optarg;
 		return -1;
 	case 'o':
+		if (!*optarg || strcmp(optarg, "journal:") == 0)
+			return usage_error("--log", "the name is empty");
 		options->log = optarg;
+		return -1;
+	case OPTION_READY:
+		if (!read_number(optarg, 10, INT_MAX, &number) || number <= STDERR_FILENO)
+			return usage_error(optarg, "--ready-fd takes a descriptor above 2");
+		options->ready = (int)number;
 		return -1;
 	case OPTION_WORKER:
 		if (!read_number(optarg, 10, INT_MAX, &number))
@@ -210,6 +229,9 @@ static int read_option(int option, const char **user, struct options *options)
 		if (strcmp(optarg, "views") != 0)
 			return usage_error(optarg, "--require takes views");
 		options->require_views = true;
+		return -1;
+	case OPTION_GRANTS:
+		options->log_grants = true;
 		return -1;
 	case OPTION_LINKS:
 		options->unprotected_links = true;
@@ -233,6 +255,7 @@ int options_read(int argc, char **argv, struct options *options)
 		.policy = OPTIONS_POLICY_DEFAULT,
 		.mode = LISTEN_MODE_DEFAULT,
 		.group = LISTEN_GROUP_KEEP,
+		.ready = -1,
 		.open_timeout = OPTIONS_OPEN_TIMEOUT_DEFAULT * 1000,
 		.worker = -1,
 		.maker = -1,

@@ -21,14 +21,16 @@ struct options {
 	bool addresses_default; /* none was given */
 	mode_t mode;		/* of pathname sockets */
 	gid_t group;		/* LISTEN_GROUP_KEEP */
-	const char *log;	/* NULL: standard error */
+	const char *log;	/* as for destination_open */
 	int open_timeout;	/* ms that a request may take */
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
+	bool log_grants;	/* not denials alone */
 	bool switch_user;	/* started as root: the worker becomes somebody else */
 	bool alone;		/* root only of a user namespace of its own (policy/owner.h) */
 	bool require_views;	/* never the directories themselves in their place */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */
+	int ready;		/* of --ready-fd; -1 */
 	/* -1; or the channel's descriptor, where this process is a worker, or a maker */
 	int worker, maker;
 };

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 _Static_assert(POLICY_EXES_MAX <= SETTLE_EXES_MAX, "the supervisor must be able to hear of all");
 
@@ -95,6 +96,7 @@ int peer_identify(
 			return error;
 		identity.exes = settled.exes;
 		identity.exe_count = settled.exe_count;
+		strcpy(peer->comm, settled.comm);
 		identity.unit = settled.unit[0] ? settled.unit : NULL;
 	}
 	gid_t *groups = find_groups(connection, &identity.group_count, &error);

@@ -7,6 +7,7 @@
 #define BROKER_PEER_H
 
 #include "policy.h"
+#include "process.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@ struct peer {
 	uid_t uid; /* effective, when it connected */
 	gid_t gid;
 	pid_t pid; /* for the record only: the process may be gone and its number another's */
+	char comm[PROCESS_COMM_MAX]; /* likewise; "" where it was not asked for */
 	const char *via;
 	struct policy_caller *caller; /* the peer's own */
 };

@@ -106,6 +106,15 @@ static void read_exe(int directory, struct process *process)
 	process->inode = status.st_ino;
 }
 
+static void read_comm(int directory, struct process *process)
+{
+	char text[PROCESS_COMM_MAX + 1]; /* with the newline */
+	ssize_t length = read_text(directory, "comm", text, sizeof(text));
+
+	if (length > 0)
+		memcpy(process->comm, text, (size_t)length - 1);
+}
+
 int process_read(int pidfd, struct process *process)
 {
 	struct pollfd alive = {.fd = pidfd, .events = POLLIN};
@@ -116,6 +125,7 @@ int process_read(int pidfd, struct process *process)
 	*process = (struct process){0};
 	if (!error) {
 		read_exe(directory, process);
+		read_comm(directory, process);
 		if (read_text(directory, "cgroup", text, TEXT_MAX) > 0)
 			process_find_unit(text, process->unit);
 		close(directory);

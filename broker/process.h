@@ -15,12 +15,15 @@
 
 /* Bytes, with the NUL; a unit's name has at most 255 (systemd.unit(5)). */
 #define PROCESS_UNIT_MAX 256
+/* Bytes, with the NUL (PR_SET_NAME, prctl(2)). */
+#define PROCESS_COMM_MAX 16
 
 struct process {
 	bool has_exe;
 	dev_t device; /* of the file that it runs: never the text of its link, which a mount */
 	ino_t inode;  /* namespace of its own makes read as anything */
 	char unit[PROCESS_UNIT_MAX]; /* "" where it has none */
+	char comm[PROCESS_COMM_MAX]; /* what it calls itself, any bytes, for the record only */
 };
 
 /* Finds out about the process of `pidfd`. 0; -ESRCH where it is gone; another negative errno. */

@@ -55,11 +55,12 @@ int settle_answer(const struct settle_exes *exes, struct channel_message *messag
 	message->text[0] = '\0';
 	if (!error) {
 		int used = write_exes(exes, &process, message->text,
-			sizeof(message->text) - sizeof(process.unit) - 1);
+			sizeof(message->text) - sizeof(process.unit) - sizeof(process.comm) - 2);
 		if (used < 0)
 			error = used;
 		else
-			sprintf(message->text + used, "\n%s", process.unit);
+			/* A unit's name has no newline, what a process calls itself may. */
+			sprintf(message->text + used, "\n%s\n%s", process.unit, process.comm);
 	}
 	message->error = -error;
 	return 0;
@@ -114,8 +115,14 @@ static int read_answer(
 		settled->exes[settled->exe_count++] = exes[index];
 		text = end + (*end == ' ');
 	}
-	if (*text == '\n' && strlen(text + 1) < sizeof(settled->unit))
-		strcpy(settled->unit, text + 1);
+	const char *comm = *text == '\n' ? strchr(text + 1, '\n') : NULL;
+	if (!comm)
+		return -EPROTO;
+	size_t length = (size_t)(comm - text - 1);
+	if (length < sizeof(settled->unit))
+		memcpy(settled->unit, text + 1, length);
+	if (strlen(comm + 1) < sizeof(settled->comm))
+		strcpy(settled->comm, comm + 1);
 	return 0;
 }
 
@@ -127,7 +134,8 @@ int settle_ask(struct questions *questions, int socket, const char *const *exes,
 	socklen_t length = sizeof(pidfd);
 
 	settled->exe_count = 0;
-	settled->unit[0] = '\0';
+	memset(settled->unit, 0, sizeof(settled->unit));
+	memset(settled->comm, 0, sizeof(settled->comm));
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0)
 		return errno == ESRCH || errno == ENODATA || errno == EINVAL ? 0 : -errno;
 	message.descriptor = pidfd;

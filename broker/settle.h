@@ -5,7 +5,8 @@
  *
  *	worker, loading		EXE (index, path)		each path that the policy names
  *	worker, any time	IDENTIFY (a pidfd)	-> IDENTIFY (error; the text: the indexes of those that the
- *							   process runs, as "3 17", a newline and the unit)
+ *							   process runs, as "3 17", a newline, the unit, a newline
+ *							   and what the process calls itself)
  */
 #ifndef BROKER_SETTLE_H
 #define BROKER_SETTLE_H
@@ -41,6 +42,7 @@ struct settled {
 	const char *exes[SETTLE_EXES_MAX];
 	size_t exe_count;
 	char unit[PROCESS_UNIT_MAX]; /* "" where it has none */
+	char comm[PROCESS_COMM_MAX]; /* "" where it is not known */
 };
 
 /* Names the policy's paths to the maker. 0 or a negative errno: -E2BIG, -ENAMETOOLONG. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sockets.h"
 
-#include "channel.h"
 #include "report.h"
 
 #include <errno.h>
@@ -10,25 +9,56 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void sockets_init(
-	struct sockets *sockets, const struct options *options, struct audit_line *line, int log)
+static void add(struct sockets *sockets, const char *address, int socket)
 {
-	*sockets = (struct sockets){.options = options, .line = line, .log = log};
-	for (unsigned int i = 0; i < options->address_count; i++)
-		sockets->listeners[i] = (struct listener){
-			.address = options->addresses[i],
-			.socket = -1,
-		};
+	sockets->listeners[sockets->count++] = (struct listener){
+		.address = address,
+		.socket = socket,
+		.inherited = socket >= 0,
+	};
 }
 
-static const char *listen_advice(int error, bool pathname)
+void sockets_init(struct sockets *sockets, const struct options *options,
+	const struct inherited *inherited, struct audit_line *line, int log)
 {
+	*sockets = (struct sockets){.options = options, .line = line, .log = log};
+	for (unsigned int i = 0; i < inherited->count; i++)
+		add(sockets, inherited->sockets[i].address, inherited->sockets[i].descriptor);
+	if (options->addresses_default && inherited->count)
+		return;
+	for (unsigned int i = 0; i < options->address_count; i++)
+		if (listen_descriptor(options->addresses[i]) < 0)
+			add(sockets, options->addresses[i], -1);
+}
+
+void sockets_describe(const struct sockets *sockets, char text[SOCKETS_TEXT])
+{
+	char *end = text;
+
+	*text = '\0';
+	for (unsigned int i = 0; i < sockets->count; i++)
+		end += sprintf(end, "%s%s", i ? " " : "", sockets->listeners[i].address);
+}
+
+static const char *listen_advice(int error, const char *address)
+{
+	bool pathname = address[0] == '/', netns = strncmp(address, "netns:", 6) == 0;
+
 	switch (-error) {
 	case EADDRINUSE:
 		return pathname ? ": somebody answers there, or it is no socket"
 				: ": another process has taken the name";
 	case ENOENT:
-		return ": create its directory first";
+		return netns ? ": there is no such network namespace (ip netns add NAME)"
+			     : ": create its directory first";
+	case EINVAL:
+		return netns ? ": the file is no network namespace" : "";
+	case ELOOP:
+		return netns ? ": symbolic links are not followed there" : "";
+	case EPERM:
+		return netns ? ": that takes root (CAP_SYS_ADMIN)" : "";
+	case ESHUTDOWN:
+		return ": the inherited socket was shut down, and only who made it can make another";
 	}
 	return "";
 }
@@ -53,57 +83,42 @@ static void record_listening(struct sockets *sockets, const char *address, int e
 	audit_end(sockets->line);
 }
 
-int sockets_open(struct sockets *sockets)
+static int open_one(struct sockets *sockets, struct listener *listener)
 {
 	const struct options *options = sockets->options;
+	int error = listen_open(listener, options->mode, options->group);
 
+	if (!error)
+		return 0;
+	fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
+		strerror(-error), strerrorname_np(-error), listen_advice(error, listener->address));
+	record_listening(sockets, listener->address, error);
+	return error;
+}
+
+int sockets_open(struct sockets *sockets)
+{
 	/* A service manager would make it; whoever names another path makes it himself. */
-	if (options->addresses_default)
+	if (sockets->options->addresses_default && !sockets->listeners[0].inherited)
 		make_directory("/run/fdbroker");
-	for (unsigned int i = 0; i < options->address_count; i++) {
-		struct listener *listener = &sockets->listeners[i];
-		int error = listen_open(listener, options->mode, options->group);
-		if (!error)
-			continue;
-		fprintf(stderr, "fdbrokerd: cannot listen on %s: %s (%s)%s\n", listener->address,
-			strerror(-error), strerrorname_np(-error),
-			listen_advice(error, listener->address[0] == '/'));
-		record_listening(sockets, listener->address, error);
-		return error;
+	for (unsigned int i = 0; i < sockets->count; i++) {
+		int error = open_one(sockets, &sockets->listeners[i]);
+		if (error)
+			return error;
 	}
 	sockets->listening = true;
 	return 0;
 }
 
-/* A worker that was not itself may have shut a listening socket down, for all who share it. */
 int sockets_mend(struct sockets *sockets)
 {
-	const struct options *options = sockets->options;
-
-	for (unsigned int i = 0; i < options->address_count; i++) {
+	for (unsigned int i = 0; i < sockets->count; i++) {
 		struct listener *listener = &sockets->listeners[i];
-		struct pollfd state = {.fd = listener->socket};
+		struct pollfd state = {.fd = listener->socket, .events = POLLRDHUP};
 		if (poll(&state, 1, 0) == 0)
 			continue;
 		listen_close(listener);
-		int error = listen_open(listener, options->mode, options->group);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-int sockets_give(const struct sockets *sockets, int channel)
-{
-	for (unsigned int i = 0; i < sockets->options->address_count; i++) {
-		const struct listener *listener = &sockets->listeners[i];
-		struct channel_message message = {
-			.type = CHANNEL_LISTENER,
-			.index = i,
-			.descriptor = listener->socket,
-		};
-		snprintf(message.text, sizeof(message.text), "%s", listener->address);
-		int error = channel_send(channel, &message);
+		int error = open_one(sockets, listener);
 		if (error)
 			return error;
 	}
@@ -112,6 +127,6 @@ int sockets_give(const struct sockets *sockets, int channel)
 
 void sockets_close(struct sockets *sockets)
 {
-	for (unsigned int i = 0; i < sockets->options->address_count; i++)
+	for (unsigned int i = 0; i < sockets->count; i++)
 		listen_close(&sockets->listeners[i]);
 }

@@ -6,6 +6,7 @@
 #define BROKER_SOCKETS_H
 
 #include "audit.h"
+#include "inherit.h"
 #include "listen.h"
 #include "options.h"
 
@@ -14,24 +15,30 @@ struct sockets {
 	struct audit_line *line;
 	int log;
 	struct listener listeners[OPTIONS_ADDRESSES_MAX];
+	unsigned int count;
 	bool listening; /* on all of them */
 };
 
-/* For the addresses of `options`; `line` and `log` are for the record. Nothing listens yet. */
-void sockets_init(
-	struct sockets *sockets, const struct options *options, struct audit_line *line, int log);
+/*
+ * For the sockets that are `inherited` (which must outlive this) and the addresses of `options`, but those that
+ * are the default only where nothing is inherited. `line` and `log` are for the record. Nothing is
+ * bound yet.
+ */
+void sockets_init(struct sockets *sockets, const struct options *options,
+	const struct inherited *inherited, struct audit_line *line, int log);
+
+/* Writes the addresses into `text`, separated by spaces. */
+#define SOCKETS_TEXT (OPTIONS_ADDRESSES_MAX * LISTEN_ADDRESS_MAX)
+void sockets_describe(const struct sockets *sockets, char text[SOCKETS_TEXT]);
 
 /* Listens on all. 0, or a negative errno after a line on standard error; some may then be open. */
 int sockets_open(struct sockets *sockets);
 
 /*
- * Opens those anew that no longer listen: a worker that was not itself may have shut a listening socket
- * down, for all who share it. 0 or a negative errno.
+ * Opens those anew that somebody has shut down, for all who share them. 0 or a negative errno, after a line on standard
+ * error: an inherited one is gone for good.
  */
 int sockets_mend(struct sockets *sockets);
-
-/* Gives a worker its copies, over its channel. 0 or a negative errno. */
-int sockets_give(const struct sockets *sockets, int channel);
 
 /* Closes all and removes the pathnames that are ours. */
 void sockets_close(struct sockets *sockets);

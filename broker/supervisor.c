@@ -2,11 +2,15 @@
 #include "supervisor.h"
 
 #include "audit.h"
-#include "channel.h"
+#include "clients.h"
 #include "clock.h"
+#include "crew.h"
+#include "destination.h"
 #include "fdbroker-protocol.h"
+#include "reloads.h"
 #include "report.h"
 #include "sockets.h"
+#include "vitals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,43 +20,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* ms. After a worker that died before it was ready the next one waits, twice as long each time. */
 #define BACKOFF_FIRST 100
 #define BACKOFF_MOST  10000
-/* ms. After one that was ready: no time to a person, and an end to what a client could make of a request that
- * kills it. */
-#define RESTART_PAUSE 20
 /* ms that a worker has to end when it is told to; then it is killed, and not waited for. */
 #define STOP_TIME 500
+/* ms without accepting when there is no room for another connection. */
+#define ACCEPT_PAUSE 100
+/* Connections accepted before the others get their turn. */
+#define ACCEPT_BURST 16
+/* Descriptors that are kept for other things than clients. */
+#define DESCRIPTORS_KEPT 1024
 
 struct supervisor {
 	const struct options *options;
-	int argc;
-	char **argv;
 	char program[PATH_MAX]; /* what the worker executes: this program, by its name */
+	char started[CLOCK_STAMP];
+	struct crew_program how;
 	int log, signals;
 	struct sockets sockets;
-	char started[CLOCK_STAMP];
+	struct clients *clients;
+	bool crowded;  /* the worker does not take more clients at the moment */
+	int64_t pause; /* ms: until then nothing is accepted; 0: it is */
 
-	pid_t worker; /* 0 where there is none */
-	pid_t maker;  /* the one that it asks (maker.h); likewise */
-	int channel;  /* to the worker; -1 where there is none */
-	bool ready;   /* it is confined and serves */
-	bool served;  /* some worker was ready once */
+	struct crew serving; /* empty where none does */
+	struct crew coming;  /* that loads, to take over; empty */
+	bool leaving;	     /* the one that serves has been told that the other takes over */
+	bool served;	     /* some worker was ready once */
+	struct reloads reloads;
+	struct vitals vitals;
 	int backoff;
-	int64_t due; /* ms: when to start the next worker, or to kill the one that stops; 0: never
-		      */
+	int64_t start; /* ms: when to start the next crew; 0: not */
+	int64_t kill;  /* ms: when to kill the one that leaves or stops; 0: never */
 
 	bool stopping;
 	int status; /* to exit with */
 	struct audit_line line;
 };
+
+/* ---- the record ------------------------------------------------------------------------------- */
 
 static void record(struct supervisor *supervisor, const char *event)
 {
@@ -65,151 +77,24 @@ static void record(struct supervisor *supervisor, const char *event)
 	audit_end(line);
 }
 
-/* ---- the worker -------------------------------------------------------------------------------
- */
-
-/* In the child. Signals stay blocked: it is told what to do by its channel. */
-static _Noreturn void execute(struct supervisor *supervisor, const char *option, int channel)
+static void record_error(struct supervisor *supervisor, const char *event, const char *reason)
 {
-	char descriptor[16], *role = strdup(option);
-	char **argv = calloc((size_t)supervisor->argc + 3, sizeof(*argv));
+	struct audit_line *line = &supervisor->line;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (!argv || !role || fcntl(channel, F_SETFD, 0) < 0)
-		_exit(1);
-	snprintf(descriptor, sizeof(descriptor), "%d", channel);
-	argv[0] = supervisor->argv[0];
-	argv[1] = role;
-	argv[2] = descriptor;
-	for (int i = 1; i < supervisor->argc; i++)
-		argv[i + 2] = supervisor->argv[i];
-	execv(supervisor->program, argv);
-	report_failure("executing the worker", -errno);
-	_exit(1);
+	audit_begin(line, supervisor->log, event);
+	audit_string(line, "verdict", "error");
+	audit_string(line, "reason", reason);
+	audit_end(line);
 }
 
-/* Starts this program in that part, with the descriptor. Its pid or a negative errno. */
-static pid_t start(struct supervisor *supervisor, const char *option, int channel)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		execute(supervisor, option, channel);
-	return pid < 0 ? -errno : pid;
-}
-
-static void close_channel(struct supervisor *supervisor)
-{
-	if (supervisor->channel >= 0)
-		close(supervisor->channel);
-	supervisor->channel = -1;
-}
-
-/* Starts the maker. The worker's end of the socket to it, or a negative errno. */
-static int start_maker(struct supervisor *supervisor)
-{
-	int questions[2];
-	int error = channel_pair_waiting(questions);
-
-	if (error)
-		return error;
-	pid_t pid = start(supervisor, "--maker", questions[0]);
-	close(questions[0]);
-	if (pid < 0) {
-		close(questions[1]);
-		return pid;
-	}
-	supervisor->maker = pid;
-	return questions[1];
-}
-
-/* Starts the worker at the end of `channel`, and gives it the one of `questions`. 0 or a negative errno. */
-static int start_at(struct supervisor *supervisor, int channel, int questions)
-{
-	struct channel_message message = {.type = CHANNEL_START, .descriptor = questions};
-
-	strcpy(message.text, supervisor->started);
-	int error = channel_send(supervisor->channel, &message);
-	if (error)
-		return error;
-	pid_t pid = start(supervisor, "--worker", channel);
-	if (pid < 0)
-		return pid;
-	supervisor->worker = pid;
-	return 0;
-}
-
-/* They may hang in the kernel, and survive this for as long as it pleases: nobody waits for them. */
-static void kill_both(struct supervisor *supervisor)
-{
-	if (supervisor->worker)
-		kill(supervisor->worker, SIGKILL);
-	if (supervisor->maker)
-		kill(supervisor->maker, SIGKILL);
-	supervisor->maker = 0;
-	close_channel(supervisor);
-}
-
-static int start_worker(struct supervisor *supervisor)
-{
-	int channel[2];
-	int error = channel_pair(channel);
-
-	supervisor->due = 0;
-	supervisor->ready = false;
-	if (error)
-		return error;
-	supervisor->channel = channel[0];
-	int questions = start_maker(supervisor);
-	error = questions < 0 ? questions : start_at(supervisor, channel[1], questions);
-	if (questions >= 0)
-		close(questions);
-	close(channel[1]);
-	if (error)
-		kill_both(supervisor);
-	return error;
-}
-
-static void schedule_worker(struct supervisor *supervisor)
-{
-	supervisor->due = clock_ms() + supervisor->backoff;
-	supervisor->backoff *= 2;
-	if (supervisor->backoff > BACKOFF_MOST)
-		supervisor->backoff = BACKOFF_MOST;
-}
-
-static void forget_worker(struct supervisor *supervisor)
-{
-	kill_both(supervisor);
-	supervisor->worker = 0;
-}
-
-static void begin_stop(struct supervisor *supervisor, int status)
-{
-	struct channel_message message = {.type = CHANNEL_STOP, .descriptor = -1};
-
-	if (supervisor->stopping)
-		return;
-	supervisor->stopping = true;
-	supervisor->status = status;
-	supervisor->due = clock_ms() + STOP_TIME;
-	if (supervisor->worker && supervisor->ready)
-		channel_send(supervisor->channel, &message);
-	else if (supervisor->worker)
-		kill(supervisor->worker, SIGKILL);
-}
-
-static void record_death(struct supervisor *supervisor, int status)
+static void record_death(struct supervisor *supervisor, pid_t pid, int status, const char *reason)
 {
 	struct audit_line *line = &supervisor->line;
 
 	audit_begin(line, supervisor->log, "worker");
 	audit_string(line, "verdict", "error");
-	audit_number(line, "pid", supervisor->worker);
-	audit_string(line, "reason",
-		supervisor->ready
-			? "the worker died and is started again"
-			: "the worker died before it was ready and is started again later");
+	audit_number(line, "pid", pid);
+	audit_string(line, "reason", reason);
 	if (WIFSIGNALED(status))
 		audit_string(line, "signal", sigabbrev_np(WTERMSIG(status)));
 	else
@@ -217,19 +102,216 @@ static void record_death(struct supervisor *supervisor, int status)
 	audit_end(line);
 }
 
-static void worker_ended(struct supervisor *supervisor, int status)
+static void record_ready(struct supervisor *supervisor)
 {
-	if (!supervisor->stopping && !supervisor->served && WIFEXITED(status)) {
+	struct audit_line *line = &supervisor->line;
+	char addresses[SOCKETS_TEXT];
+
+	sockets_describe(&supervisor->sockets, addresses);
+	audit_begin(line, supervisor->log, "ready");
+	audit_string(line, "version", FDBROKER_VERSION);
+	audit_number(line, "pid", getpid());
+	audit_number(line, "worker", supervisor->serving.worker);
+	audit_string(line, "policy", supervisor->options->policy);
+	audit_string(line, "summary", supervisor->serving.summary);
+	audit_string(line, "listen", addresses);
+	audit_end(line);
+}
+
+/* Gives the worker the record's new file. */
+static void tell_log(struct supervisor *supervisor, struct crew *crew)
+{
+	struct channel_message message = {.type = CHANNEL_LOG, .descriptor = supervisor->log};
+	int error = crew->channel < 0 ? 0 : channel_send(crew->channel, &message);
+
+	crew->untold = error == -EAGAIN;
+	if (error && error != -EAGAIN)
+		crew_kill(crew);
+}
+
+/* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
+static void reopen_log(struct supervisor *supervisor)
+{
+	const char *log = supervisor->options->log;
+	int fresh = log ? destination_open(log) : -1;
+
+	if (!log)
+		return; /* standard error is somebody else's to open */
+	if (fresh >= 0)
+		destination_replace(supervisor->log, fresh);
+	audit_begin(&supervisor->line, supervisor->log, "log");
+	if (fresh < 0) {
+		audit_string(&supervisor->line, "verdict", "error");
+		audit_string(&supervisor->line, "reason", "it goes on where it was");
+		audit_errno(&supervisor->line, -fresh);
+	} else {
+		audit_string(&supervisor->line, "reason", "opened anew");
+	}
+	audit_end(&supervisor->line);
+	if (fresh < 0)
+		return;
+	tell_log(supervisor, &supervisor->serving);
+	tell_log(supervisor, &supervisor->coming);
+}
+
+/* ---- crews come and go ------------------------------------------------------------------------ */
+
+static void begin_stop(struct supervisor *supervisor, int status)
+{
+	struct channel_message message = {.type = CHANNEL_STOP, .descriptor = -1};
+	struct crew *serving = &supervisor->serving;
+
+	if (supervisor->stopping)
+		return;
+	supervisor->stopping = true;
+	vitals_stopping(&supervisor->vitals);
+	supervisor->status = status;
+	supervisor->start = 0;
+	supervisor->kill = clock_ms() + STOP_TIME;
+	crew_kill(&supervisor->coming);
+	if (serving->channel < 0 || channel_send(serving->channel, &message))
+		crew_kill(serving);
+}
+
+static void start_later(struct supervisor *supervisor)
+{
+	supervisor->start = clock_ms() + supervisor->backoff;
+	supervisor->backoff *= 2;
+	if (supervisor->backoff > BACKOFF_MOST)
+		supervisor->backoff = BACKOFF_MOST;
+}
+
+static void start_crew(struct supervisor *supervisor)
+{
+	supervisor->start = 0;
+	reloads_begin(&supervisor->reloads);
+	int error = crew_start(&supervisor->coming, &supervisor->how);
+	if (!error)
+		return;
+	report_failure("starting a worker", error);
+	reloads_end(&supervisor->reloads, -error, "a worker cannot be started\n");
+	if (!supervisor->serving.worker)
+		start_later(supervisor);
+}
+
+/* Begins a reload that somebody wants, unless one is under way. */
+static void start_reload(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping && supervisor->served && !supervisor->coming.worker &&
+		!supervisor->start && reloads_wanted(&supervisor->reloads)) {
+		vitals_reloading(&supervisor->vitals);
+		start_crew(supervisor);
+	}
+}
+
+/* Gives the worker its clients, and then the answers that are for some of them. */
+static void give(struct supervisor *supervisor)
+{
+	struct crew *serving = &supervisor->serving;
+	int error = 0;
+
+	if (serving->channel < 0 || !serving->ready || supervisor->leaving)
+		return;
+	if (!supervisor->pause)
+		error = clients_give(supervisor->clients, serving->channel);
+	if (!error && !supervisor->pause)
+		error = reloads_answer(&supervisor->reloads, supervisor->clients, serving->channel);
+	supervisor->crowded = error == -EAGAIN;
+	if (error && error != -EAGAIN)
+		crew_kill(serving);
+}
+
+/* The crew that has come serves from now on. */
+static void promote(struct supervisor *supervisor)
+{
+	supervisor->leaving = false;
+	supervisor->kill = 0;
+	supervisor->serving = supervisor->coming;
+	crew_clear(&supervisor->coming);
+	supervisor->served = true;
+	supervisor->backoff = BACKOFF_FIRST;
+	clients_give_all(supervisor->clients);
+	reloads_end(&supervisor->reloads, 0, supervisor->serving.report);
+	record_ready(supervisor);
+	vitals_ready(&supervisor->vitals, supervisor->serving.summary);
+	give(supervisor);
+	start_reload(supervisor);
+}
+
+/* The crew that loads is ready. Before it serves, the one that does must have stopped deciding. */
+static void take_over(struct supervisor *supervisor)
+{
+	struct channel_message message = {.type = CHANNEL_HANDOVER, .descriptor = -1};
+	struct crew *serving = &supervisor->serving;
+
+	if (!supervisor->sockets.listening && sockets_open(&supervisor->sockets)) {
+		begin_stop(supervisor, 1);
+		return;
+	}
+	if (!serving->worker) {
+		promote(supervisor);
+		return;
+	}
+	supervisor->leaving = true;
+	supervisor->kill = clock_ms() + STOP_TIME;
+	if (serving->channel < 0 || channel_send(serving->channel, &message))
+		crew_kill(serving);
+}
+
+static void serving_ended(struct supervisor *supervisor, pid_t pid, int status, const char *reason)
+{
+	crew_clear(&supervisor->serving);
+	if (supervisor->stopping)
+		return;
+	if (supervisor->leaving && supervisor->coming.ready) {
+		promote(supervisor);
+		return;
+	}
+	supervisor->leaving = false;
+	supervisor->kill = 0;
+	vitals_interrupted(&supervisor->vitals);
+	record_death(supervisor, pid, status, reason);
+	/* It takes over where it stands, as soon as it is ready. */
+	if (!supervisor->coming.worker && !supervisor->start)
+		start_crew(supervisor);
+}
+
+/* It does not end when it is told to, or does not answer: it may hang in the kernel, and then survives this for as long
+ * as it pleases. */
+static void lose_serving(struct supervisor *supervisor, const char *reason)
+{
+	pid_t pid = supervisor->serving.worker;
+
+	crew_kill(&supervisor->serving);
+	if (pid)
+		serving_ended(supervisor, pid, SIGKILL, reason);
+}
+
+static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
+{
+	struct crew *coming = &supervisor->coming;
+	bool refused = WIFEXITED(status) && !coming->ready;
+
+	reloads_end(&supervisor->reloads, refused ? EINVAL : ECONNRESET,
+		coming->report[0] ? coming->report
+				  : "the new worker could not start: the daemon's log says why\n");
+	crew_clear(coming);
+	if (supervisor->stopping)
+		return;
+	if (!supervisor->served && refused) {
 		/* It has said why: nothing that trying again would mend. */
 		begin_stop(supervisor, 1);
-	} else if (!supervisor->stopping) {
-		record_death(supervisor, status);
-		if (supervisor->ready)
-			supervisor->due = clock_ms() + RESTART_PAUSE;
-		else
-			schedule_worker(supervisor);
+	} else if (supervisor->serving.worker && !supervisor->leaving) {
+		record_error(supervisor, "reload",
+			"the policy was not loaded; the one before it goes on");
+		vitals_goes_on(&supervisor->vitals, supervisor->serving.summary);
+		give(supervisor);
+		start_reload(supervisor);
+	} else if (!supervisor->serving.worker) {
+		record_death(supervisor, pid, status,
+			"the worker died before it was ready and is started again later");
+		start_later(supervisor);
 	}
-	forget_worker(supervisor);
 }
 
 static void reap(struct supervisor *supervisor)
@@ -238,76 +320,137 @@ static void reap(struct supervisor *supervisor)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == supervisor->worker) {
-			worker_ended(supervisor, status);
-		} else if (pid == supervisor->maker) {
-			/* The worker has broken its rules, or the maker its own: neither goes on without the other. */
-			supervisor->maker = 0;
-			kill_both(supervisor);
-		}
+		if (crew_ended(&supervisor->serving, pid))
+			serving_ended(supervisor, pid, status, "the worker died and is replaced");
+		else if (crew_ended(&supervisor->coming, pid))
+			coming_ended(supervisor, pid, status);
 	}
 }
 
-static void record_ready(struct supervisor *supervisor, const char *summary)
-{
-	struct audit_line *line = &supervisor->line;
-	char addresses[OPTIONS_ADDRESSES_MAX * 110] = "";
-	size_t used = 0;
+/* ---- what a worker says ----------------------------------------------------------------------- */
 
-	for (unsigned int i = 0; i < supervisor->options->address_count; i++)
-		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s%s",
-			i ? " " : "", supervisor->options->addresses[i]);
-	audit_begin(line, supervisor->log, "ready");
-	audit_string(line, "version", FDBROKER_VERSION);
-	audit_number(line, "pid", getpid());
-	audit_number(line, "worker", supervisor->worker);
-	audit_string(line, "policy", supervisor->options->policy);
-	audit_string(line, "summary", summary);
-	audit_string(line, "listen", addresses);
-	audit_end(line);
+/* 0, or a negative errno where no worker says that. */
+static int take_reload(struct supervisor *supervisor, const struct channel_message *message)
+{
+	uid_t uid;
+
+	/* Not only the worker's word counts for who may. */
+	if (!clients_uid(supervisor->clients, message->index, &uid) ||
+		(uid != 0 && uid != geteuid()))
+		return -EPROTO;
+	reloads_ask(&supervisor->reloads, message->index, message->id);
+	clients_expect(supervisor->clients, message->index, message->id);
+	start_reload(supervisor);
+	give(supervisor);
+	return 0;
 }
 
-static void worker_ready(struct supervisor *supervisor, const char *summary)
+static int hear_serving(struct supervisor *supervisor, const struct channel_message *message)
 {
-
-	int error = supervisor->sockets.listening ? sockets_mend(&supervisor->sockets)
-						  : sockets_open(&supervisor->sockets);
-	if (error) {
-		if (supervisor->sockets.listening)
-			report_failure("listening again", error);
-		begin_stop(supervisor, 1);
-		return;
+	switch (message->type) {
+	case CHANNEL_CLOSED:
+		return clients_drop(supervisor->clients, message->index) ? 0 : -EPROTO;
+	case CHANNEL_BACK:
+		supervisor->pause = clock_ms() + ACCEPT_PAUSE;
+		return clients_back(supervisor->clients, message->index) ? 0 : -EPROTO;
+	case CHANNEL_RELOAD:
+		return take_reload(supervisor, message);
+	case CHANNEL_PONG:
+		return vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
-	supervisor->ready = true;
-	supervisor->served = true;
-	supervisor->backoff = BACKOFF_FIRST;
-	if (sockets_give(&supervisor->sockets, supervisor->channel)) {
-		kill_both(supervisor);
-		return;
-	}
-	record_ready(supervisor, summary);
+	return -EPROTO;
 }
 
-/* ---- what happens -----------------------------------------------------------------------------
- */
-
-static void hear_worker(struct supervisor *supervisor)
+static int hear_coming(struct supervisor *supervisor, const struct channel_message *message)
 {
-	struct channel_message message = {.descriptor = -1};
-	int got = channel_receive(supervisor->channel, &message);
+	struct crew *coming = &supervisor->coming;
 
-	if (got == 1 && message.descriptor < 0 && !supervisor->ready) {
-		if (message.type == CHANNEL_READY) {
-			worker_ready(supervisor, message.text);
+	switch (coming->ready ? 0 : message->type) {
+	case CHANNEL_REPORT:
+		crew_report(coming, message->text);
+		return 0;
+	case CHANNEL_READY:
+		coming->ready = true;
+		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
+		take_over(supervisor);
+		return 0;
+	}
+	return -EPROTO;
+}
+
+/* All that is there, of a worker that says much not for ever. */
+static void hear(struct supervisor *supervisor, struct crew *crew,
+	int (*take)(struct supervisor *supervisor, const struct channel_message *message))
+{
+	int channel = crew->channel;
+
+	for (int i = 0; i < 256 && crew->channel == channel && channel >= 0; i++) {
+		struct channel_message message = {.descriptor = -1};
+		int got = channel_receive(channel, &message);
+		if (got == -EAGAIN)
+			return;
+		bool proper = got == 1 && message.descriptor < 0;
+		if (message.descriptor >= 0)
+			close(message.descriptor);
+		if (message.object > 0)
+			close(message.object);
+		/* It is gone, or says what no worker says. */
+		if (!proper || take(supervisor, &message)) {
+			crew_kill(crew);
 			return;
 		}
 	}
-	if (message.descriptor >= 0)
-		close(message.descriptor);
-	if (message.object > 0)
-		close(message.object);
-	kill_both(supervisor);
 }
+
+/* ---- clients ---------------------------------------------------------------------------------- */
+
+static bool accepts(const struct supervisor *supervisor)
+{
+	return supervisor->sockets.listening && !supervisor->stopping && !supervisor->pause &&
+	       !supervisor->crowded && !clients_full(supervisor->clients);
+}
+
+/* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
+static void pause_accepting(struct supervisor *supervisor, int error)
+{
+	struct audit_line *line = &supervisor->line;
+
+	audit_begin(line, supervisor->log, "accept");
+	audit_string(line, "verdict", "error");
+	audit_string(line, "reason", "no room for another connection");
+	audit_number(line, "connections", (int64_t)clients_count(supervisor->clients));
+	audit_errno(line, -error);
+	audit_end(line);
+	supervisor->pause = clock_ms() + ACCEPT_PAUSE;
+}
+
+static void accept_clients(struct supervisor *supervisor, const struct listener *listener)
+{
+	for (int i = 0; i < ACCEPT_BURST && accepts(supervisor); i++) {
+		int socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int error = socket < 0 ? -errno : 0, on = 1;
+		if (!error) {
+			/* It has it from its listener, unless it was queued on an inherited one before that got
+			 * it. What is sent before accept(2) names its sender in any case. */
+			setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+			error = clients_add(supervisor->clients, socket, listener->address);
+		}
+		if (error == -EAGAIN)
+			break;
+		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM)
+			pause_accepting(supervisor, error);
+		/* Else that one is gone; the next may not be. */
+	}
+	give(supervisor);
+}
+
+static void mend(struct supervisor *supervisor)
+{
+	if (!supervisor->stopping && sockets_mend(&supervisor->sockets))
+		begin_stop(supervisor, 1);
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
 
 static void hear_signal(struct supervisor *supervisor)
 {
@@ -315,10 +458,23 @@ static void hear_signal(struct supervisor *supervisor)
 
 	if (read(supervisor->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCHLD)
+	if (info.ssi_signo == SIGCHLD) {
 		reap(supervisor);
-	else if (info.ssi_signo != SIGHUP)
+	} else if (info.ssi_signo == SIGUSR1) {
+		reopen_log(supervisor);
+	} else if (info.ssi_signo == SIGHUP) {
+		reloads_signal(&supervisor->reloads);
+		start_reload(supervisor);
+	} else {
 		begin_stop(supervisor, 0);
+	}
+}
+
+static int64_t sooner(int64_t one, int64_t other)
+{
+	if (!one)
+		return other;
+	return other && other < one ? other : one;
 }
 
 /* Returns in how many ms to come back, -1 for never. */
@@ -326,43 +482,92 @@ static int keep_time(struct supervisor *supervisor)
 {
 	int64_t now = clock_ms();
 
-	if (!supervisor->due)
-		return -1;
-	if (supervisor->due > now)
-		return (int)(supervisor->due - now);
-	if (!supervisor->stopping) {
-		int error = start_worker(supervisor);
-		if (error) {
-			report_failure("starting a worker", error);
-			schedule_worker(supervisor);
+	if (supervisor->start && supervisor->start <= now)
+		start_crew(supervisor);
+	if (supervisor->pause && supervisor->pause <= now) {
+		supervisor->pause = 0;
+		give(supervisor);
+	}
+	if (supervisor->kill && supervisor->kill <= now) {
+		supervisor->kill = 0;
+		lose_serving(supervisor, "the worker does not end and is replaced");
+		if (supervisor->stopping) {
+			crew_kill(&supervisor->coming);
+			crew_clear(&supervisor->coming);
 		}
-	} else if (supervisor->worker) {
-		/* A task that hangs in the kernel survives SIGKILL for as long as it pleases. */
-		kill(supervisor->worker, SIGKILL);
-		forget_worker(supervisor);
 	}
-	return 0;
+	int64_t due = sooner(sooner(supervisor->start, supervisor->pause), supervisor->kill);
+	if (!due)
+		return -1;
+	now = clock_ms();
+	return due > now ? (int)(due - now) : 0;
 }
 
-static void run(struct supervisor *supervisor)
+/* Likewise, for what the daemon is to those who started it. */
+static int keep_alive(struct supervisor *supervisor)
 {
-	while (!supervisor->stopping || supervisor->worker) {
-		int wait = keep_time(supervisor);
-		struct pollfd sources[] = {
-			{.fd = supervisor->signals, .events = POLLIN},
-			{.fd = supervisor->channel, .events = POLLIN},
-		};
-		if (poll(sources, 2, wait) < 0)
-			continue;
-		if (sources[1].revents && supervisor->channel >= 0)
-			hear_worker(supervisor);
-		if (sources[0].revents)
-			hear_signal(supervisor);
-	}
+	struct crew *serving = &supervisor->serving;
+	bool serves = serving->ready && !supervisor->leaving && !supervisor->stopping;
+	int wait;
+	int error = vitals_turn(&supervisor->vitals, serves ? serving->channel : -1, &wait);
+
+	if (error)
+		lose_serving(supervisor, "the worker does not answer and is replaced");
+	return error ? 0 : wait;
 }
 
-/* ---- the life ---------------------------------------------------------------------------------
- */
+/* One round of events. */
+static void turn(struct supervisor *supervisor)
+{
+	int alive = keep_alive(supervisor), wait = keep_time(supervisor);
+	struct listener *listeners = supervisor->sockets.listeners;
+	unsigned int count = supervisor->sockets.count;
+	struct pollfd sources[3 + OPTIONS_ADDRESSES_MAX] = {
+		{.fd = supervisor->signals, .events = POLLIN},
+		{.fd = supervisor->serving.channel,
+			.events =
+				POLLIN |
+				(supervisor->crowded || supervisor->serving.untold ? POLLOUT : 0)},
+		{.fd = supervisor->coming.channel,
+			.events = POLLIN | (supervisor->coming.untold ? POLLOUT : 0)},
+	};
+
+	for (unsigned int i = 0; i < count; i++)
+		sources[3 + i] = (struct pollfd){
+			.fd = accepts(supervisor) ? listeners[i].socket : -1,
+			.events = POLLIN | POLLRDHUP,
+		};
+	if (alive >= 0 && (wait < 0 || alive < wait))
+		wait = alive;
+	if (poll(sources, 3 + count, wait) < 0)
+		return;
+	if (sources[1].revents & ~POLLOUT)
+		hear(supervisor, &supervisor->serving, hear_serving);
+	if ((sources[1].revents & POLLOUT) && supervisor->serving.untold)
+		tell_log(supervisor, &supervisor->serving);
+	if (sources[1].revents & POLLOUT)
+		give(supervisor);
+	if ((sources[2].revents & POLLOUT) && supervisor->coming.untold)
+		tell_log(supervisor, &supervisor->coming);
+	if (sources[2].revents & ~POLLOUT)
+		hear(supervisor, &supervisor->coming, hear_coming);
+	for (unsigned int i = 0; i < count; i++) {
+		/* Somebody who has a copy of it, as whoever gave it to us, has shut it down. */
+		if (sources[3 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
+			mend(supervisor);
+		else if (sources[3 + i].revents)
+			accept_clients(supervisor, &listeners[i]);
+	}
+	if (sources[0].revents)
+		hear_signal(supervisor);
+}
+
+static bool is_over(const struct supervisor *supervisor)
+{
+	return supervisor->stopping && !supervisor->serving.worker && !supervisor->coming.worker;
+}
+
+/* ---- the life --------------------------------------------------------------------------------- */
 
 /*
  * Whoever may write in a granted directory could hard-link any file into it, if the kernel let him link what
@@ -386,7 +591,19 @@ static int check_hardlinks(const struct options *options)
 	return -EPERM;
 }
 
-static int prepare(struct supervisor *supervisor)
+/* How many clients there can be: each is a descriptor here and one in the worker, which needs others too. */
+static uint32_t count_places(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+		return UINT32_MAX / 2;
+	rlim_t most = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? files.rlim_cur - DESCRIPTORS_KEPT
+							    : files.rlim_cur / 2;
+	return most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most;
+}
+
+static int prepare(struct supervisor *supervisor, const struct inherited *inherited)
 {
 	sigset_t signals;
 	ssize_t length = readlink("/proc/self/exe", supervisor->program, PATH_MAX - 1);
@@ -394,13 +611,22 @@ static int prepare(struct supervisor *supervisor)
 	if (length < 0)
 		return -errno;
 	clock_stamp(supervisor->started);
-	sockets_init(&supervisor->sockets, supervisor->options, &supervisor->line, supervisor->log);
+	supervisor->clients = clients_new(count_places());
+	if (!supervisor->clients)
+		return -ENOMEM;
+	int error = inherit_tell(inherited);
+	if (error)
+		return error;
+	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
+		supervisor->log);
+	vitals_init(&supervisor->vitals, supervisor->options->ready);
 	/* Inherited as ignored, it would never tell of the worker's end. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigaddset(&signals, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;
@@ -408,19 +634,25 @@ static int prepare(struct supervisor *supervisor)
 	return supervisor->signals < 0 ? -errno : 0;
 }
 
-int supervisor_run(const struct options *options, int argc, char **argv, int log)
+int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
+	char **argv, int log)
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
 	int error = supervisor ? 0 : -ENOMEM, status = 1;
 
 	if (!error) {
 		supervisor->options = options;
-		supervisor->argc = argc;
-		supervisor->argv = argv;
+		supervisor->how = (struct crew_program){
+			.path = supervisor->program,
+			.argc = argc,
+			.argv = argv,
+			.started = supervisor->started,
+		};
 		supervisor->log = log;
-		supervisor->channel = -1;
 		supervisor->backoff = BACKOFF_FIRST;
-		error = prepare(supervisor);
+		crew_clear(&supervisor->serving);
+		crew_clear(&supervisor->coming);
+		error = prepare(supervisor, inherited);
 	}
 	if (!error && check_hardlinks(options)) {
 		free(supervisor);
@@ -428,15 +660,18 @@ int supervisor_run(const struct options *options, int argc, char **argv, int log
 	}
 	if (!error) {
 		record(supervisor, "start");
-		error = start_worker(supervisor);
+		error = crew_start(&supervisor->coming, &supervisor->how);
 	}
 	if (error) {
 		report_failure("starting", error);
 	} else {
-		run(supervisor);
+		while (!is_over(supervisor))
+			turn(supervisor);
 		sockets_close(&supervisor->sockets);
 		record(supervisor, "stop");
 		close(supervisor->signals);
+		vitals_close(&supervisor->vitals);
+		clients_free(supervisor->clients);
 		status = supervisor->status;
 	}
 	free(supervisor);

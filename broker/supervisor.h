@@ -6,6 +6,7 @@
 #ifndef BROKER_SUPERVISOR_H
 #define BROKER_SUPERVISOR_H
 
+#include "inherit.h"
 #include "options.h"
 
 /*
@@ -13,6 +14,7 @@
  * status: 0, or 1 with a line on standard error (from here or from the worker) when it could not
  * start.
  */
-int supervisor_run(const struct options *options, int argc, char **argv, int log);
+int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
+	char **argv, int log);
 
 #endif

@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "clock.h"
+#include "destination.h"
 #include "load.h"
 #include "loop.h"
 #include "policy.h"
@@ -17,21 +18,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* ms without accepting when there is no room for another connection. */
-#define ACCEPT_PAUSE 100
-/* Connections accepted before the others get their turn. */
-#define ACCEPT_BURST 16
+/* ms that what cannot be asked for again has to end when another worker takes over. */
+#define HANDOVER_TIME 300
 /* Event threads. */
 #define THREADS_MAX 4
 
-struct listening {
-	struct loop_source source;
-	struct worker *worker;
-	char address[sizeof(((struct channel_message *)NULL)->text)];
+/* An address that clients connect to. */
+struct address {
+	struct address *next;
+	char text[];
 };
 
 /* What the first thread has besides its connections. */
@@ -40,18 +37,30 @@ struct worker {
 	int channel, log;
 	struct questions *questions;
 	struct loaded loaded;
-	struct counters counters;
+	_Atomic size_t connections;
+	struct statistics_set statistics;
 	struct service service;
 	struct house house;
 	pthread_t threads[THREADS_MAX];
 	struct loop_source supervisor, maker;
-	struct listening *listening[OPTIONS_ADDRESSES_MAX];
-	unsigned int listening_count;
-	unsigned int next; /* the loop that gets the next connection */
-	bool paused;	   /* not accepting for a moment */
-	bool broken;	   /* it cannot go on */
+	struct address *addresses; /* those that have been heard of */
+	bool broken;		   /* it cannot go on */
+	bool handover;		   /* another worker goes on */
 	struct audit_line line;
 };
+
+/* Of the lane. */
+static size_t tell_more(void *context, char *text, size_t size)
+{
+	struct worker *worker = context;
+	struct lane_state state;
+
+	lane_state(worker->house.lane, &state);
+	int length = snprintf(text, size,
+		"lane_waiting %u\nlane_running %u\nlane_threads %u\nlane_stuck %u\n", state.waiting,
+		state.running, state.threads, state.stuck);
+	return (size_t)length < size ? (size_t)length : 0;
+}
 
 static int prepare(struct worker *worker)
 {
@@ -69,115 +78,87 @@ static int prepare(struct worker *worker)
 	worker->questions = questions_new(message.descriptor);
 	if (!worker->questions)
 		return report_failure("starting", -ENOMEM);
-	if (load_all(options, &worker->line, worker->log, worker->questions, &worker->loaded))
+	if (load_all(options, &worker->line, worker->log, worker->channel, worker->questions,
+		    &worker->loaded))
 		return 1;
 	clock_stamp(service->loaded);
 	service->policy = worker->loaded.policy;
 	service->views = worker->loaded.views;
 	service->questions = worker->questions;
 	service->log = worker->log;
+	service->log_grants = options->log_grants;
+	service->sums = sums_new();
+	if (!service->sums)
+		return report_failure("starting", -ENOMEM);
 	service->policy_path = options->policy;
-	service->counters = &worker->counters;
+	service->loaded_at = clock_ms();
+	service->connections = &worker->connections;
+	statistics_begin(&worker->statistics);
+	service->statistics = &worker->statistics;
+	service->tell_more = tell_more;
+	service->tell_context = worker;
 	return 0;
 }
 
-/* ---- accepting -------------------------------------------------------------------------------- */
+/* ---- the supervisor --------------------------------------------------------------------------- */
 
-static void watch_listening(struct worker *worker, bool on)
+/* The address, for as long as the worker lives; there are few. NULL where memory is short. */
+static const char *keep_address(struct worker *worker, const char *text)
 {
-	for (unsigned int i = 0; i < worker->listening_count; i++)
-		if (on)
-			loop_watch(worker->house.loops[0], &worker->listening[i]->source);
-		else
-			loop_unwatch(worker->house.loops[0], &worker->listening[i]->source);
+	struct address *address = worker->addresses;
+
+	while (address && strcmp(address->text, text) != 0)
+		address = address->next;
+	if (!address) {
+		address = malloc(sizeof(*address) + strlen(text) + 1);
+		if (!address)
+			return NULL;
+		strcpy(address->text, text);
+		address->next = worker->addresses;
+		worker->addresses = address;
+	}
+	return address->text;
 }
 
-static void accept_again(void *context)
+/* The loop that has the client of that number. */
+static struct loop *loop_of(struct worker *worker, uint32_t client)
 {
-	struct worker *worker = context;
-
-	worker->paused = false;
-	watch_listening(worker, true);
+	return worker->house.loops[client % worker->house.loop_count];
 }
 
-/* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
-static void pause_accepting(struct worker *worker, int error)
+/* Out of descriptors or memory: those who are connected go on, this one waits with the supervisor. */
+static int give_back(struct worker *worker, uint32_t client, int error)
 {
+	struct channel_message message = {
+		.type = CHANNEL_BACK,
+		.index = client,
+		.descriptor = -1,
+	};
 	struct audit_line *line = &worker->line;
 
 	audit_begin(line, worker->log, "accept");
 	audit_string(line, "verdict", "error");
 	audit_string(line, "reason", "no room for another connection");
-	audit_number(line, "connections", (int64_t)worker->counters.connections);
+	audit_number(line, "connections", (int64_t)worker->connections);
 	audit_errno(line, -error);
 	audit_end(line);
-	watch_listening(worker, false);
-	worker->paused = true;
-	loop_later(worker->house.loops[0], ACCEPT_PAUSE, accept_again, worker);
+	return channel_send(worker->channel, &message) ? -1 : 0;
 }
 
-/* 0, or a negative errno: there is no more to accept for now. */
-static int accept_one(struct worker *worker, const struct listening *listening)
+static int take_client(struct worker *worker, const struct channel_message *message)
 {
-	int socket =
-		accept4(listening->source.descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	int error = socket < 0 ? -errno : 0;
-
-	if (!error) {
-		struct loop *loop = worker->house.loops[worker->next++ % worker->house.loop_count];
-		error = loop_take(loop, socket, listening->address);
-	}
-	switch (-error) {
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		pause_accepting(worker, error);
-		return error;
-	case EAGAIN:
-		return error;
-	}
-	/* That one is gone; the next may not be. */
-	return 0;
-}
-
-static int hear_clients(void *context, struct loop_source *source, uint32_t events)
-{
-	struct listening *listening = context;
-	struct worker *worker = listening->worker;
-
-	(void)source;
-	/* A listening socket that hangs up was shut down: a new worker gets another. */
-	if (events & (EPOLLHUP | EPOLLERR)) {
-		worker->broken = true;
-		return -1;
-	}
-	for (int i = 0; i < ACCEPT_BURST && !worker->paused; i++)
-		if (accept_one(worker, listening))
-			break;
-	return 0;
-}
-
-/* ---- hearing ---------------------------------------------------------------------------------- */
-
-static int add_listening(struct worker *worker, const struct channel_message *message)
-{
-	struct listening *listening = malloc(sizeof(*listening));
-
-	if (!listening || worker->listening_count == OPTIONS_ADDRESSES_MAX) {
-		free(listening);
-		close(message->descriptor);
-		return -1;
-	}
-	listening->worker = worker;
-	listening->source = (struct loop_source){
-		.descriptor = message->descriptor,
-		.ready = hear_clients,
-		.context = listening,
+	struct arrival arrival = {
+		.socket = message->descriptor,
+		.via = keep_address(worker, message->text),
+		.client = message->index,
+		.taken_over = message->attributes,
+		.reload = message->id,
 	};
-	snprintf(listening->address, sizeof(listening->address), "%s", message->text);
-	worker->listening[worker->listening_count++] = listening;
-	return loop_watch(worker->house.loops[0], &listening->source);
+
+	if (arrival.via && !loop_take(loop_of(worker, arrival.client), &arrival))
+		return 0;
+	close(message->descriptor);
+	return give_back(worker, message->index, -ENOMEM);
 }
 
 /* 0, or -1: the end. */
@@ -185,13 +166,32 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 {
 	struct worker *worker = context;
 	struct channel_message message = {.descriptor = -1};
+	int got = channel_receive(source->descriptor, &message);
 
 	(void)events;
-	if (channel_receive(source->descriptor, &message) != 1)
+	if (got == -EMFILE && message.type == CHANNEL_CLIENT)
+		return give_back(worker, message.index, got);
+	if (got != 1)
 		return -1;
-	if (message.type != CHANNEL_LISTENER || message.descriptor < 0)
-		return -1;
-	return add_listening(worker, &message) ? -1 : 0;
+	if (message.type == CHANNEL_LOG && message.descriptor >= 0) {
+		destination_replace(worker->log, message.descriptor);
+		return 0;
+	}
+	if (message.type == CHANNEL_PING && message.descriptor < 0) {
+		message.type = CHANNEL_PONG;
+		return channel_send(source->descriptor, &message) ? -1 : 0;
+	}
+	if (message.type == CHANNEL_CLIENT && message.descriptor >= 0)
+		return take_client(worker, &message);
+	if (message.descriptor >= 0)
+		close(message.descriptor);
+	if (message.type == CHANNEL_RELOADED)
+		return loop_reloaded(loop_of(worker, message.index), message.index, message.error,
+			       message.text)
+			       ? -1
+			       : 0;
+	worker->handover = message.type == CHANNEL_HANDOVER;
+	return -1;
 }
 
 static int hear_maker(void *context, struct loop_source *source, uint32_t events)
@@ -232,6 +232,7 @@ static int make_house(struct worker *worker)
 
 	house->service = &worker->service;
 	house->open_timeout = worker->options->open_timeout;
+	house->channel = worker->channel;
 	policy_summarize(worker->loaded.policy, &summary);
 	house->accounts = accounts_new(summary.subjects);
 	house->lane = lane_new(&worker->service);
@@ -287,6 +288,25 @@ static int start_serving(struct worker *worker)
 	return error ? report_failure("starting to serve", error) : 0;
 }
 
+/* Nothing more is begun, and what cannot be asked for again has a moment to end; then another worker goes on. */
+static void hand_over(struct worker *worker)
+{
+	struct house *house = &worker->house;
+	const struct record record = {
+		.line = &worker->line,
+		.log = worker->log,
+		.sums = worker->service.sums,
+	};
+
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		loop_stop(house->loops[i]);
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		pthread_join(worker->threads[i], NULL);
+	for (unsigned int i = 0; i < house->loop_count; i++)
+		loop_finish(house->loops[i], HANDOVER_TIME);
+	record_due(&record, INT64_MAX);
+}
+
 /*
  * The threads of the lane may hang for ever, in what they do with all the rest: so of that nothing is freed, and the
  * process ends. What the clients have been sent reaches them all the same.
@@ -294,6 +314,11 @@ static int start_serving(struct worker *worker)
 static void end_serving(struct worker *worker)
 {
 	struct house *house = &worker->house;
+	const struct record record = {
+		.line = &worker->line,
+		.log = worker->log,
+		.sums = worker->service.sums,
+	};
 
 	for (unsigned int i = 1; i < house->loop_count; i++)
 		loop_stop(house->loops[i]);
@@ -301,6 +326,7 @@ static void end_serving(struct worker *worker)
 		pthread_join(worker->threads[i], NULL);
 	for (unsigned int i = 0; i < house->loop_count; i++)
 		loop_free(house->loops[i]);
+	record_due(&record, INT64_MAX);
 }
 
 int worker_run(const struct options *options, int log)
@@ -315,6 +341,10 @@ int worker_run(const struct options *options, int log)
 	if (prepare(worker) || start_serving(worker))
 		return 1;
 	loop_run(worker->house.loops[0]);
-	end_serving(worker);
-	return worker->broken;
+	if (worker->handover)
+		hand_over(worker);
+	else
+		end_serving(worker);
+	/* Not by way of exit(3), which would meet threads that hang with what they use. */
+	_exit(worker->broken);
 }

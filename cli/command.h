@@ -29,6 +29,14 @@ int command_stat(const struct command *self, int argc, char **argv);
 int command_access(const struct command *self, int argc, char **argv);
 int command_list(const struct command *self, int argc, char **argv);
 int command_readlink(const struct command *self, int argc, char **argv);
+int command_mkdir(const struct command *self, int argc, char **argv);
+int command_rmdir(const struct command *self, int argc, char **argv);
+int command_unlink(const struct command *self, int argc, char **argv);
+int command_rename(const struct command *self, int argc, char **argv);
+int command_link(const struct command *self, int argc, char **argv);
+int command_symlink(const struct command *self, int argc, char **argv);
+int command_chmod(const struct command *self, int argc, char **argv);
+int command_utimens(const struct command *self, int argc, char **argv);
 int command_tree(const struct command *self, int argc, char **argv);
 int command_connect(const struct command *self, int argc, char **argv);
 int command_bind(const struct command *self, int argc, char **argv);
@@ -37,8 +45,12 @@ int command_check(const struct command *self, int argc, char **argv);
 int command_test(const struct command *self, int argc, char **argv);
 int command_explain(const struct command *self, int argc, char **argv);
 int command_fmt(const struct command *self, int argc, char **argv);
+int command_log(const struct command *self, int argc, char **argv);
 int command_status(const struct command *self, int argc, char **argv);
 int command_reload(const struct command *self, int argc, char **argv);
+
+/* The record that `log` reads unless told otherwise. */
+#define LOG_DEFAULT_FILE "/var/log/fdbroker.log"
 
 /*
  * getopt_long(3) with what every subcommand has in common: --help is printed and ends the program

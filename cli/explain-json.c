@@ -54,7 +54,7 @@ static void print_subject(const struct policy_subject_match *match)
 		printf("%s\"%s\"", comma, explain_kinds[i]);
 		comma = ", ";
 	}
-	fputs("]}", stdout);
+	fputs(match->logs_grants ? "], \"logs_grants\": true}" : "]}", stdout);
 }
 
 static void print_subjects(const struct policy *policy, const struct policy_identity *identity)

@@ -222,6 +222,8 @@ static void print_match(const struct policy_subject_match *match)
 		print_escaped(match->held[i], strlen(match->held[i]));
 		comma = ",";
 	}
+	if (match->logs_grants)
+		printf("%s log grants", comma);
 	putchar('\n');
 }
 

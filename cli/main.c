@@ -100,9 +100,45 @@ static const struct command commands[] = {
 		"  --listen          listen on it, and pass it in the manner of sd_listen_fds(3)\n" SOCKET_HELP
 		"ADDRESS is as for connect. COMMAND gets the socket as the descriptor whose number is in\n"
 		"$FDBROKER_FD; with --listen that is 3, and LISTEN_FDS and LISTEN_PID say so too.\n"},
-	{"status", command_status, "[--json] [--socket ADDRESS]",
+	{"mkdir", command_mkdir, "[--mode OCTAL] [--socket ADDRESS] PATH...", "make directories",
+		"  --mode OCTAL      their permissions; 0777 less the umask by default\n" SOCKET_HELP},
+	{"rmdir", command_rmdir, "[--socket ADDRESS] PATH...", "remove empty directories",
+		SOCKET_HELP},
+	{"unlink", command_unlink, "[--socket ADDRESS] PATH...",
+		"remove files, and the names of anything but directories", SOCKET_HELP},
+	{"rename", command_rename, "[--no-replace] [--exchange] [--socket ADDRESS] OLD NEW",
+		"give a file or directory another name",
+		"  --no-replace      fail if there is a NEW already\n"
+		"  --exchange        give NEW's file the name OLD\n" SOCKET_HELP},
+	{"link", command_link, "[--socket ADDRESS] OLD NEW", "give a file a second name",
+		SOCKET_HELP},
+	{"symlink", command_symlink, "[--socket ADDRESS] TEXT PATH", "make a symbolic link",
+		SOCKET_HELP},
+	{"chmod", command_chmod, "[--socket ADDRESS] OCTAL PATH...",
+		"set the permissions of files and directories", SOCKET_HELP},
+	{"utimens", command_utimens,
+		"[--accessed TIME] [--modified TIME] [--no-follow] [--socket ADDRESS] PATH...",
+		"set the times of files and directories",
+		"  --accessed TIME   of the last access\n"
+		"  --modified TIME   of the last modification\n"
+		"  --no-follow       set those of a symbolic link itself\n" SOCKET_HELP
+		"TIME is `now`, @SECONDS since 1970, or as in 2026-01-31T12:00:00Z; either may have\n"
+		"nine decimals. What is not given stays as it is; with neither, both become the present.\n"},
+	{"log", command_log, "[--file FILE] [--follow] [--json] [FILTER...]",
+		"show the broker's record to a person",
+		"  --file FILE       the record; " LOG_DEFAULT_FILE
+		" by default, - is standard input\n"
+		"  --follow          wait for what comes, also in a new file of that name\n"
+		"  --uid USER        only what this user asked, by name or number\n"
+		"  --subject NAME    only what this subject's callers asked\n"
+		"  --verdict LIST    of allow,deny,error,warning\n"
+		"  --since TIME      only from then: as 2026-11-20T18:29, in UTC, or as long ago as 30m,\n"
+		"                    2h or 1d\n"
+		"  --json            print the lines as they are in the record\n"},
+	{"status", command_status, "[--json | --metrics] [--socket ADDRESS]",
 		"ask the broker about itself (root and the broker's own user only)",
-		"  --json            print one JSON object\n" SOCKET_HELP},
+		"  --json            print one JSON object\n"
+		"  --metrics         print metrics for Prometheus\n" SOCKET_HELP},
 	{"reload", command_reload, "[--socket ADDRESS]",
 		"have the broker read its policy again (root and the broker's own user only)",
 		SOCKET_HELP

@@ -16,6 +16,7 @@
 
 #include "command.h"
 #include "fdbroker.h"
+#include "metrics.h"
 #include "report.h"
 #include "text.h"
 
@@ -40,6 +41,20 @@ static bool next_line(char **text, char **name, char **value)
 
 /* Seconds. */
 #define PATIENCE 5
+
+/* Lines of a status that are looked at for --metrics. */
+#define LINES_MAX 256
+
+static void print_metrics(char *text)
+{
+	struct metrics_line lines[LINES_MAX];
+	size_t count = 0;
+	char *name, *value;
+
+	while (count < LINES_MAX && next_line(&text, &name, &value))
+		lines[count++] = (struct metrics_line){name, value};
+	metrics_print(lines, count);
+}
 
 static void print_status(char *text, bool json)
 {
@@ -85,23 +100,28 @@ int command_status(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
+		{"metrics", no_argument, NULL, 'm'},
 		{"socket", required_argument, NULL, 's'},
 		COMMAND_COMMON_OPTIONS,
 	};
 	const char *address = NULL;
 	struct fdbroker *broker;
-	bool json = false;
+	bool json = false, metrics = false;
 	char *text;
 	int value;
 
 	while ((value = command_option(self, argc, argv, options)) != -1) {
 		if (value == 'j')
 			json = true;
+		else if (value == 'm')
+			metrics = true;
 		else
 			address = optarg;
 	}
 	if (optind < argc)
 		return command_misused(self, "it takes no argument `%s`", argv[optind]);
+	if (json && metrics)
+		return command_misused(self, "it prints --json or --metrics, not both");
 	broker = fdbroker_connect(address);
 	if (!broker)
 		return report_no_connection(self->name, address, errno);
@@ -115,7 +135,10 @@ int command_status(const struct command *self, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	fdbroker_disconnect(broker);
-	print_status(text, json);
+	if (metrics)
+		print_metrics(text);
+	else
+		print_status(text, json);
 	free(text);
 	return report_printed(self->name, EXIT_DONE);
 }

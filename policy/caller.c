@@ -95,6 +95,7 @@ void policy_subject_match(const struct policy *policy, size_t i,
 			string_holds(&subject->units, identity->unit),
 			string_holds(&subject->labels, identity->label),
 			string_holds(&subject->vias, identity->via)},
+		.logs_grants = subject->logs_grants,
 	};
 }
 
@@ -134,20 +135,8 @@ static int compare_uid(const void *key, const void *element)
  * A value never changes what a pattern says: a name that could be more than part of one component,
  * and a home that is no canonical path or the root, are no values.
  */
-static void find_values(struct policy_caller *caller, uid_t uid)
+static void take_values(const struct known_user *user, struct values *values)
 {
-	const struct policy *policy = caller->policy;
-	struct values *values = &caller->values;
-	const struct known_user *user = NULL;
-
-	values->uid_length = (size_t)snprintf(
-		caller->uid_text, sizeof(caller->uid_text), "%u", (unsigned int)uid);
-	values->uid = caller->uid_text;
-	if (policy->user_count)
-		user = bsearch(&uid, policy->users, policy->user_count, sizeof(*policy->users),
-			compare_uid);
-	if (!user)
-		return;
 	if (*user->name && !strchr(user->name, '/') && strcmp(user->name, ".") != 0 &&
 		strcmp(user->name, "..") != 0) {
 		values->user = user->name;
@@ -160,6 +149,46 @@ static void find_values(struct policy_caller *caller, uid_t uid)
 		for (const char *at = user->home; *at; at++)
 			values->home_depth += *at == '/';
 	}
+}
+
+static void find_values(struct policy_caller *caller, uid_t uid)
+{
+	const struct policy *policy = caller->policy;
+	const struct known_user *user = NULL;
+
+	caller->uid = uid;
+	caller->values.uid_length = (size_t)snprintf(
+		caller->uid_text, sizeof(caller->uid_text), "%u", (unsigned int)uid);
+	caller->values.uid = caller->uid_text;
+	if (policy->user_count)
+		user = bsearch(&uid, policy->users, policy->user_count, sizeof(*policy->users),
+			compare_uid);
+	if (user)
+		take_values(user, &caller->values);
+}
+
+bool policy_user_values(const struct policy *policy, size_t i, struct policy_user_values *user)
+{
+	struct values values = {0};
+
+	if (i >= policy->user_count)
+		return false;
+	take_values(&policy->users[i], &values);
+	*user = (struct policy_user_values){policy->users[i].uid, values.user, values.home};
+	return true;
+}
+
+uid_t policy_caller_uid(const struct policy_caller *caller)
+{
+	return caller->uid;
+}
+
+size_t policy_directory_length(const struct policy_caller *caller, uint32_t directory)
+{
+	const struct directory_length *lengths = caller->policy->directory_lengths;
+	size_t length = caller_length(caller, &lengths[directory]);
+
+	return length ? length : 1;
 }
 
 static int find_subjects(struct policy_caller *caller, const struct policy_identity *identity)
@@ -177,6 +206,7 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 		/* A connection that is used by others is used for all that it may do. */
 		caller->delegates =
 			(count == 0 || caller->delegates) && policy->subjects[i].delegate;
+		caller->logs_grants |= policy->subjects[i].logs_grants;
 		count++;
 	}
 	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));

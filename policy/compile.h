@@ -45,6 +45,7 @@ int compile_rule(struct compiler *compiler, const struct statement *statement);
 int compile_modifiers(struct compiler *compiler, const struct statement *statement, uint32_t word,
 	struct rule *rule);
 int compile_limit(struct compiler *compiler, const struct statement *statement);
+int compile_log(struct compiler *compiler, const struct statement *statement);
 int compile_expect(struct compiler *compiler, const struct statement *statement);
 int compile_map(struct compiler *compiler, const struct statement *statement);
 int compile_define(struct compiler *compiler, const struct statement *statement);

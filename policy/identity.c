@@ -260,9 +260,9 @@ static int identity_string(struct compiler *compiler, const struct statement *st
 		return compile_error(compiler, statement, word, "for example nginx.service",
 			"a unit's name ends in .service or .scope");
 	if (statement->keyword == KEYWORD_VIA && text[0] != '@' && text[0] != '/' &&
-		strncmp(text, "fd:", 3) != 0)
+		strncmp(text, "netns:/", 7) != 0 && strncmp(text, "fd:", 3) != 0)
 		return compile_error(compiler, statement, word,
-			"write it as fdbrokerd's --listen has it: @NAME or /PATH",
+			"write it as fdbrokerd's --listen has it: @NAME, /PATH or netns:/FILE/@NAME",
 			"'%s' is no address", text);
 	return string_add(strings, text);
 }

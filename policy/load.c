@@ -230,6 +230,8 @@ static int compile_statement(struct loader *loader, const struct statement *stat
 		return compile_rule(compiler, statement);
 	case KEYWORD_LIMIT:
 		return compile_limit(compiler, statement);
+	case KEYWORD_LOG:
+		return compile_log(compiler, statement);
 	case KEYWORD_EXPECT:
 		return compile_expect(compiler, statement);
 	case KEYWORD_END:

@@ -16,6 +16,9 @@ static const struct need {
 	/* Sockets and watches are made by another process, as the caller (connect, bind: nothing here). */
 	/* Giving what was created to its owner. */
 	{POLICY_CREATE | POLICY_MKDIR, "CAP_CHOWN"},
+	/* Changing the mode and the times of what is another's; removing and renaming another's files in
+	 * directories that are sticky. */
+	{POLICY_WRITE | POLICY_DELETE | POLICY_RENAME, "CAP_FOWNER"},
 };
 
 _Static_assert(sizeof(needs) / sizeof(needs[0]) <= POLICY_CAPABILITIES_MAX, "all must fit");
@@ -24,7 +27,6 @@ size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIE
 {
 	size_t count = 0;
 
-	rights &= POLICY_SERVED_RIGHTS;
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
 		if (rights & needs[i].rights)
 			names[count++] = needs[i].capability;

@@ -31,6 +31,7 @@ static const struct keyword_rule {
 	[KEYWORD_ALLOW] = {"allow", 2, UINT32_MAX, "allow RIGHTS PATTERN... [OPTION]..."},
 	[KEYWORD_DENY] = {"deny", 2, UINT32_MAX, "deny RIGHTS|all PATTERN..."},
 	[KEYWORD_LIMIT] = {"limit", 2, 4, "limit KIND NUMBER|none [total]"},
+	[KEYWORD_LOG] = {"log", 1, 1, "log grants"},
 	[KEYWORD_END] = {"}", 0, 0, "}"},
 };
 

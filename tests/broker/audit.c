@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct audit_line line;
@@ -42,7 +43,7 @@ static const char *written(const char *value, size_t length)
 static void test_escapes(void **state)
 {
 	static const struct {
-		const char *value, *json;
+		const char *value, *json, *hex; /* NULL: it is UTF-8 */
 	} table[] = {
 		{"plain", "plain"},
 		{"", ""},
@@ -57,38 +58,40 @@ static void test_escapes(void **state)
 		{"\xc2\x9b", "\\u009b"},
 		{"\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029"},
 		/* Not UTF-8: alone, cut short, overlong, a surrogate, beyond the last character. */
-		{"\xff", "\\udcff"},
-		{"\x80", "\\udc80"},
-		{"\xc3", "\\udcc3"},
-		{"\xc3(", "\\udcc3("},
-		{"\xe2\x82", "\\udce2\\udc82"},
-		{"\xc0\xaf", "\\udcc0\\udcaf"},
-		{"\xe0\x80\xaf", "\\udce0\\udc80\\udcaf"},
-		{"\xed\xa0\x80", "\\udced\\udca0\\udc80"},
-		{"\xf4\x90\x80\x80", "\\udcf4\\udc90\\udc80\\udc80"},
-		{"\xf5\x80\x80\x80", "\\udcf5\\udc80\\udc80\\udc80"},
+		{"\xff", "\\ufffd", "ff"},
+		{"\x80", "\\ufffd", "80"},
+		{"\xc3", "\\ufffd", "c3"},
+		{"\xc3(", "\\ufffd(", "c328"},
+		{"\xe2\x82", "\\ufffd\\ufffd", "e282"},
+		{"\xc0\xaf", "\\ufffd\\ufffd", "c0af"},
+		{"\xe0\x80\xaf", "\\ufffd\\ufffd\\ufffd", "e080af"},
+		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", "eda080"},
+		{"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "f4908080"},
+		{"\xf5\x80\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "f5808080"},
 	};
 	char wanted[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		snprintf(wanted, sizeof(wanted), ",\"v\":\"%s\"}\n", table[i].json);
+		snprintf(wanted, sizeof(wanted), ",\"v\":\"%s\"%s%s%s}\n", table[i].json,
+			table[i].hex ? ",\"v_hex\":\"" : "", table[i].hex ? table[i].hex : "",
+			table[i].hex ? "\"" : "");
 		assert_string_equal(written(table[i].value, strlen(table[i].value)), wanted);
 	}
 	assert_string_equal(written("a\0b", 3), ",\"v\":\"a\\u0000b\"}\n");
 }
 
-/* Two of the longest paths, each byte escaped to six, fit into a line. */
+/* Two of the longest paths, each byte escaped to six and in hexadecimal besides, fit into a line. */
 static void test_longest(void **state)
 {
 	char path[4095];
 
 	(void)state;
-	memset(path, 1, sizeof(path));
+	memset(path, 0xff, sizeof(path));
 	audit_begin(&line, -1, "request");
 	audit_bytes(&line, "path", path, sizeof(path));
 	audit_bytes(&line, "opened", path, sizeof(path));
-	assert_true(line.used > 2 * 6 * sizeof(path));
+	assert_true(line.used > 2 * 8 * sizeof(path));
 	size_t used = line.used;
 	audit_string(&line, "rule", "/etc/fdbroker/policy:17");
 	assert_true(line.used > used);
@@ -163,6 +166,168 @@ static void test_full(void **state)
 	close(ends[1]);
 }
 
+/* ---- the journal ------------------------------------------------------------------------------ */
+
+/* A field of the datagram `entry`, of `size` bytes; its length in *length, NULL where there is none. */
+static const char *field(const char *entry, size_t size, const char *name, size_t *length)
+{
+	const char *at = entry, *end = entry + size, *value = NULL;
+
+	while (at < end) {
+		const char *stop = at + strcspn(at, "=\n"), *next;
+		uint64_t binary;
+
+		if (*stop == '\n') {
+			memcpy(&binary, stop + 1, sizeof(binary));
+			next = stop + 1 + sizeof(binary);
+		} else {
+			binary = (uint64_t)((const char *)memchr(stop, '\n', (size_t)(end - stop)) -
+					    stop - 1);
+			next = stop + 1;
+		}
+		if ((size_t)(stop - at) == strlen(name) && memcmp(at, name, strlen(name)) == 0) {
+			value = next;
+			*length = binary;
+		}
+		at = next + binary;
+		assert_int_equal(*at, '\n');
+		at++;
+	}
+	assert_ptr_equal(at, end);
+	return value;
+}
+
+static void assert_field(const char *entry, size_t size, const char *name, const char *wanted)
+{
+	size_t length;
+	const char *value = field(entry, size, name, &length);
+
+	assert_non_null(value);
+	assert_int_equal(length, strlen(wanted));
+	assert_memory_equal(value, wanted, length);
+}
+
+/* The name of the line's descriptor stays; the ends of a pair of sockets stand for the journal. */
+static size_t receive_entry(int journal, char *entry, size_t size)
+{
+	ssize_t length = recv(journal, entry, size - 1, MSG_DONTWAIT);
+
+	assert_true(length > 0);
+	entry[length] = '\0';
+	return (size_t)length;
+}
+
+static void test_journal(void **state)
+{
+	static char entry[AUDIT_LINE_MAX];
+	int ends[2];
+	size_t length;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	audit_use_journal(ends[0]);
+	memset(&line, 0, sizeof(line));
+	audit_begin(&line, ends[0], "request");
+	audit_string(&line, "verdict", "deny");
+	audit_number(&line, "uid", 5001);
+	audit_string(&line, "right", "read");
+	audit_bytes(&line, "path", "/a\nMESSAGE=forged\xff\0", 19);
+	audit_string(&line, "reason", "no rule \xc2\x9b allows it");
+	audit_end(&line);
+	size_t size = receive_entry(ends[1], entry, sizeof(entry));
+	assert_field(entry, size, "FDBROKER_EVENT", "request");
+	assert_field(entry, size, "FDBROKER_UID", "5001");
+	const char *path = field(entry, size, "FDBROKER_PATH", &length);
+	assert_int_equal(length, 19);
+	assert_memory_equal(path, "/a\nMESSAGE=forged\xff\0", 19);
+	assert_field(entry, size, "PRIORITY", "5");
+	assert_field(entry, size, "SYSLOG_IDENTIFIER", "fdbrokerd");
+	assert_field(entry, size, "MESSAGE",
+		"deny read /a\\x0aMESSAGE=forged\\xff\\x00: no rule \\xc2\\x9b allows it, uid 5001");
+	assert_null(field(entry, size, "FDBROKER_TRUNCATED", &length));
+	/* A line to another descriptor is a line. */
+	audit_begin(&line, 2, "e");
+	assert_int_equal(line.bytes[0], '{');
+	audit_use_journal(-1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_journal_priorities(void **state)
+{
+	static const struct {
+		const char *event, *verdict, *priority;
+	} table[] = {
+		{"request", "allow", "6"},
+		{"request", "deny", "5"},
+		{"request", "error", "4"},
+		{"view", "warning", "4"},
+		{"worker", "error", "3"},
+		{"ready", NULL, "6"},
+	};
+	static char entry[AUDIT_LINE_MAX];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	audit_use_journal(ends[0]);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		audit_begin(&line, ends[0], table[i].event);
+		audit_string(&line, "verdict", table[i].verdict);
+		audit_end(&line);
+		size_t size = receive_entry(ends[1], entry, sizeof(entry));
+		assert_field(entry, size, "PRIORITY", table[i].priority);
+	}
+	audit_use_journal(-1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* What does not fit into a datagram is told of all the same, and marked; a full queue costs lines, not time. */
+static void test_journal_too_much(void **state)
+{
+	static char entry[AUDIT_LINE_MAX], path[4095];
+	int ends[2], size = 4096;
+	size_t length;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	audit_use_journal(ends[0]);
+	memset(&line, 0, sizeof(line));
+	memset(path, 1, sizeof(path));
+	audit_begin(&line, ends[0], "request");
+	audit_string(&line, "verdict", "deny");
+	audit_bytes(&line, "path", path, sizeof(path));
+	audit_bytes(&line, "opened", path, sizeof(path));
+	audit_string(&line, "reason", "why");
+	audit_number(&line, "uid", 5001);
+	audit_end(&line);
+	assert_int_equal(line.lost, 0);
+	size_t got = receive_entry(ends[1], entry, sizeof(entry));
+	assert_field(entry, got, "FDBROKER_TRUNCATED", "1");
+	const char *message = field(entry, got, "MESSAGE", &length);
+	assert_memory_equal(message, "deny \\x01\\x01", 13);
+	assert_non_null(memmem(message, length, "...: why, uid 5001", 18));
+	for (int i = 0; i < 1000; i++) {
+		audit_begin(&line, ends[0], "e");
+		audit_end(&line);
+	}
+	assert_in_range(line.lost, 500, 999);
+	uint64_t lost = line.lost;
+	receive_entry(ends[1], entry, sizeof(entry));
+	audit_begin(&line, ends[0], "e");
+	audit_end(&line);
+	assert_int_equal(line.lost, 0);
+	do
+		got = receive_entry(ends[1], entry, sizeof(entry));
+	while (!field(entry, got, "FDBROKER_LOST", &length));
+	assert_int_equal(strtoull(field(entry, got, "FDBROKER_LOST", &length), NULL, 10), lost);
+	audit_use_journal(-1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +336,9 @@ int main(void)
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_errno),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_journal_priorities),
+		cmocka_unit_test(test_journal_too_much),
 	};
 
 	return cmocka_run_group_tests_name("audit", tests, NULL, NULL);

@@ -6,6 +6,7 @@ Usage: document.py DOC-DIRECTORY TOOL
 """
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-from fake_broker import ENTRY, LIST_HEAD, REPLY, REQUEST, FakeBroker
+from fake_broker import ENTRY, LIST_HEAD, REPLY, REQUEST, TIMES, FakeBroker
 
 DIRECTORY, TOOL = map(os.path.abspath, sys.argv[1:3])
 
@@ -55,7 +56,7 @@ class Protocol(unittest.TestCase):
     def test_layouts(self):
         """Each table's offsets are the sums of the lengths above them."""
         tables = re.findall(r"(?:^\| \d+ \| .*\n)+", self.text, re.M)
-        layouts = (REQUEST, REPLY, LIST_HEAD, ENTRY)
+        layouts = (REQUEST, REPLY, LIST_HEAD, ENTRY, TIMES)
         self.assertEqual(len(tables), len(layouts))
         for table, layout in zip(tables, layouts):
             offset = 0
@@ -77,6 +78,18 @@ class ManualPage(unittest.TestCase):
                                   check=True).stdout
             for option in re.findall(r"^  (--[a-z-]+)", text, re.M):
                 self.assertRegex(page, rf"(?m)^\*{option}\*")
+
+    def test_record(self):
+        """fdbrokerd(8) names every event of the record, and every member of a request's."""
+        page = read("fdbrokerd.8.scd")
+        page = page[page.index("# THE RECORD"):page.index("# EXIT STATUS")].replace("\\", "")
+        events = json.loads(read("record.schema.json"))["oneOf"]
+        for event in events:
+            self.assertIn(f"_{event['title']}_", page)
+            self.assertEqual(event["properties"]["event"]["const"], event["title"])
+        request, = [event for event in events if event["title"] == "request"]
+        for member in request["properties"]:
+            self.assertIn(f"_{member}_", page)
 
 
 if __name__ == "__main__":

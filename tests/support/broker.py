@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+from schema import check_record
+
 BUILD = os.environ.get("FDBROKER_BUILD", "build")
 
 
@@ -90,24 +92,26 @@ class Place:
 
 class Broker:
     """
-    Runs fdbrokerd with a policy text. `.abstract` and `.pathname` are its addresses. The record is read as
-    it comes: events() returns what there is, wait_event() waits for one. `command` is run with the daemon's command
-    line behind it; `user` is whom the worker becomes, None: as the daemon has it; `owner` is the policy's.
+    Runs fdbrokerd with a policy text. `.abstract` and `.pathname` are its addresses, unless `listen` gives
+    others. The record is read as it comes: events() returns what there is, wait_event() waits for one. `command` is
+    run with the daemon's command line behind it; `user` is whom the worker becomes, None: as the daemon has it;
+    `owner` is the policy's.
     """
 
-    def __init__(self, place, policy, program=None, options=(), wait=True,
+    def __init__(self, place, policy, program=None, options=(), wait=True, listen=None,
                  command=(), user=WORKER_UID, owner=0, **popen):
         self.place = place
         self.policy = place.file("policy", policy, owner=owner)
         self.abstract = "@fdbroker-test-" + secrets.token_hex(8)
         self.pathname = place.name("socket")
+        addresses = (self.abstract, self.pathname) if listen is None else listen
         self.records = []
         self.noise = []
         self.pending = b""
         self.process = subprocess.Popen(
             [*command, program or FDBROKERD, "--policy", self.policy,
-             *([] if user is None else ["--user", str(user)]), "--listen", self.abstract, "--listen",
-             self.pathname, *options],
+             *([] if user is None else ["--user", str(user)]),
+             *(f"--listen={address}" for address in addresses), *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **popen)
         os.set_blocking(self.process.stderr.fileno(), False)
         if wait:
@@ -138,9 +142,12 @@ class Broker:
         *lines, self.pending = (self.pending + data).split(b"\n")
         for line in lines:
             try:
-                self.records.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 self.noise.append(line.decode(errors="replace"))
+                continue
+            check_record(record)
+            self.records.append(record)
         return True
 
     def events(self, name=None):

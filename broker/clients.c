@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "clients.h"
+
+#include "channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NONE UINT32_MAX
+
+struct client {
+	int socket;	     /* -1: the place is free */
+	const char *address; /* it was accepted on */
+	bool given;	     /* the worker has it */
+	bool old;	     /* some worker has had it */
+	uint32_t expects;    /* the id of its request for a reload; 0: none */
+	uint32_t next;	     /* free place, or client to be given */
+};
+
+struct clients {
+	struct client *list;
+	uint32_t room, count, most;
+	uint32_t free;	      /* the first free place below `room`; NONE */
+	uint32_t first, last; /* to be given, in this order; NONE */
+};
+
+struct clients *clients_new(uint32_t most)
+{
+	struct clients *clients = calloc(1, sizeof(*clients));
+
+	if (clients) {
+		clients->most = most;
+		clients->free = clients->first = clients->last = NONE;
+	}
+	return clients;
+}
+
+static int grow(struct clients *clients)
+{
+	uint32_t room = clients->room ? 2 * clients->room : 64;
+	struct client *list = realloc(clients->list, room * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	clients->list = list;
+	for (uint32_t i = room; i-- > clients->room;) {
+		list[i] = (struct client){.socket = -1, .next = clients->free};
+		clients->free = i;
+	}
+	clients->room = room;
+	return 0;
+}
+
+static void put_in_line(struct clients *clients, uint32_t index)
+{
+	clients->list[index].next = NONE;
+	if (clients->last == NONE)
+		clients->first = index;
+	else
+		clients->list[clients->last].next = index;
+	clients->last = index;
+}
+
+bool clients_full(const struct clients *clients)
+{
+	return clients->count >= clients->most;
+}
+
+size_t clients_count(const struct clients *clients)
+{
+	return clients->count;
+}
+
+int clients_add(struct clients *clients, int socket, const char *address)
+{
+	int error = clients_full(clients) ? -EMFILE : 0;
+
+	if (!error && clients->free == NONE)
+		error = grow(clients);
+	if (error) {
+		close(socket);
+		return error;
+	}
+	uint32_t index = clients->free;
+	clients->free = clients->list[index].next;
+	clients->list[index] = (struct client){.socket = socket, .address = address};
+	clients->count++;
+	put_in_line(clients, index);
+	return 0;
+}
+
+static struct client *find(const struct clients *clients, uint32_t index)
+{
+	return index < clients->room && clients->list[index].socket >= 0 ? &clients->list[index]
+									 : NULL;
+}
+
+bool clients_drop(struct clients *clients, uint32_t index)
+{
+	struct client *client = find(clients, index);
+
+	/* One that waits to be given is not the worker's to end. */
+	if (!client || !client->given)
+		return false;
+	close(client->socket);
+	*client = (struct client){.socket = -1, .next = clients->free};
+	clients->free = index;
+	clients->count--;
+	return true;
+}
+
+bool clients_back(struct clients *clients, uint32_t index)
+{
+	struct client *client = find(clients, index);
+
+	if (!client || !client->given)
+		return false;
+	client->given = false;
+	put_in_line(clients, index);
+	return true;
+}
+
+void clients_expect(struct clients *clients, uint32_t index, uint32_t id)
+{
+	struct client *client = find(clients, index);
+
+	if (client)
+		client->expects = id;
+}
+
+void clients_give_all(struct clients *clients)
+{
+	clients->first = clients->last = NONE;
+	for (uint32_t i = 0; i < clients->room; i++) {
+		if (clients->list[i].socket < 0)
+			continue;
+		clients->list[i].old = clients->list[i].old || clients->list[i].given;
+		clients->list[i].given = false;
+		put_in_line(clients, i);
+	}
+}
+
+int clients_give(struct clients *clients, int channel)
+{
+	while (clients->first != NONE) {
+		struct client *client = &clients->list[clients->first];
+		struct channel_message message = {
+			.type = CHANNEL_CLIENT,
+			.index = clients->first,
+			.attributes = client->old,
+			.id = client->expects,
+			.descriptor = client->socket,
+		};
+		snprintf(message.text, sizeof(message.text), "%s", client->address);
+		int error = channel_send(channel, &message);
+		if (error)
+			return error;
+		client->given = true;
+		clients->first = client->next;
+		if (clients->first == NONE)
+			clients->last = NONE;
+	}
+	return 0;
+}
+
+bool clients_uid(const struct clients *clients, uint32_t index, uid_t *uid)
+{
+	const struct client *client = find(clients, index);
+	struct ucred credentials;
+	socklen_t length = sizeof(credentials);
+
+	if (!client ||
+		getsockopt(client->socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+		return false;
+	*uid = credentials.uid;
+	return true;
+}
+
+void clients_each(const struct clients *clients,
+	void (*each)(void *context, uint32_t index, int socket, const char *address), void *context)
+{
+	for (uint32_t i = 0; i < clients->room; i++)
+		if (clients->list[i].socket >= 0)
+			each(context, i, clients->list[i].socket, clients->list[i].address);
+}
+
+void clients_free(struct clients *clients)
+{
+	if (!clients)
+		return;
+	for (uint32_t i = 0; i < clients->room; i++)
+		if (clients->list[i].socket >= 0)
+			close(clients->list[i].socket);
+	free(clients->list);
+	free(clients);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crew.h: a worker with its maker, as the supervisor sees them: started together, ended together.
+ */
+#ifndef BROKER_CREW_H
+#define BROKER_CREW_H
+
+#include "channel.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* How a worker and a maker are started: this program, anew. */
+struct crew_program {
+	const char *path;
+	int argc;
+	char **argv;
+	const char *started; /* when the daemon was (RFC 3339), for the worker to tell */
+};
+
+/* What a worker that loads may have to say, in bytes. */
+#define CREW_REPORT_MAX CHANNEL_TEXT_MAX
+
+struct crew {
+	pid_t worker; /* 0 where there is none; then there is no maker either */
+	pid_t maker;
+	bool untold;			  /* it is yet to get the record's new file */
+	int channel;			  /* to the worker; -1 once it has been given up */
+	bool ready;			  /* it is confined, and serves or could */
+	char summary[256];		  /* what it said then */
+	char report[CREW_REPORT_MAX + 1]; /* what it said before, lines */
+};
+
+/* An empty one. */
+void crew_clear(struct crew *crew);
+
+/* Starts both. 0, or a negative errno, and then there are none. */
+int crew_start(struct crew *crew, const struct crew_program *program);
+
+/* Kills both and hears no more of them. They may hang in the kernel, and survive this for as long as it pleases. */
+void crew_kill(struct crew *crew);
+
+/*
+ * A child of that pid has ended. True: it was the worker, and the crew is to be cleared. One that loses its maker is
+ * killed.
+ */
+bool crew_ended(struct crew *crew, pid_t pid);
+
+/* Adds a line to the report, as far as there is room. */
+void crew_report(struct crew *crew, const char *line);
+
+#endif
