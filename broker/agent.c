@@ -14,6 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ms between two looks whether one that was killed has ended, and how many. */
+#define END_PAUSE 10
+#define END_TRIES 100
+
 /* Processes that were killed and have not ended: what they do hangs in a file system. */
 #define LINGERING_MAX 64
 
@@ -119,11 +123,11 @@ static void linger(pid_t pid)
 static void end(pid_t pid, bool answered)
 {
 	kill(pid, SIGKILL);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < END_TRIES; i++) {
 		if (waitpid(pid, NULL, answered ? 0 : WNOHANG) != 0)
 			return;
 		/* A moment for the signal to have done its work. */
-		poll(NULL, 0, 10);
+		poll(NULL, 0, END_PAUSE);
 	}
 	linger(pid);
 }
