@@ -135,6 +135,9 @@ struct policy_caller {
 	uint32_t *subjects; /* sorted */
 	size_t subject_count;
 	unsigned char *matched; /* a bit for each subject of the policy */
+	/* There may be ten thousand callers: where these suffice, the two above are these. */
+	uint32_t few_subjects[2];
+	unsigned char few_matched[8];
 	uid_t uid;
 	struct values values;
 	char uid_text[12];
