@@ -335,6 +335,11 @@ uint64_t making_place(struct making *making, uint32_t index)
 	return place;
 }
 
+const struct template_users *making_users(const struct making *making)
+{
+	return &making->users;
+}
+
 /* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
 static void probe(struct making *making, struct channel_message *message)
 {

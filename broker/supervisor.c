@@ -404,6 +404,8 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		bool proper = got == 1 && message.descriptor < 0;
 		if (message.descriptor >= 0)
 			close(message.descriptor);
+		if (message.object > 0)
+			close(message.object);
 		/* It is gone, or says what no worker says. */
 		if (!proper || take(supervisor, &message)) {
 			crew_kill(crew);
@@ -627,6 +629,9 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	supervisor->clients = clients_new(count_places());
 	if (!supervisor->clients)
 		return -ENOMEM;
+	int error = inherit_tell(inherited);
+	if (error)
+		return error;
 	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
 		supervisor->log);
 	vitals_init(&supervisor->vitals, supervisor->options->ready);

@@ -16,8 +16,8 @@ from linux import as_user, become, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
-# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map,) text.
-HEADER = struct.Struct("=I4xIIi24x")
+# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map, an endpoint,) text.
+HEADER = struct.Struct("=I4xIIi80x")
 START, VIEW, READY, CLIENT, STOP = range(1, 6)
 
 
@@ -166,7 +166,7 @@ def test_questions_give_nothing_but_what_was_named():
 
 
 # With a caller's ids.
-OF_CALLER = struct.Struct("=I4xIIiII16x")
+OF_CALLER = struct.Struct("=I4xIIiII72x")
 
 
 def with_templates(place):
@@ -191,7 +191,7 @@ def test_a_caller_is_chosen_and_no_path():
             equal((answer[3], descriptors), (errno.ENOENT, []))
         # A question that another has overtaken, since a thread was late, takes no place away.
         for id, uid, wanted in ((11, 5001, 0), (10, 5002, errno.ETIMEDOUT), (12, 5002, 0)):
-            answer, descriptors = ask(questions, struct.pack("=IIIIiII16x", CALLERS, id, 4, 1, 0, uid, 0))
+            answer, descriptors = ask(questions, struct.pack("=IIIIiII72x", CALLERS, id, 4, 1, 0, uid, 0))
             equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), id)
             for descriptor in descriptors:
                 os.close(descriptor)
