@@ -186,6 +186,22 @@ static int find_namespace(struct making *making, const struct idmap *map)
 	return fcntl(namespace, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * Whether `error`, of cloning the directory, says that there can be no views here. That its ids cannot be mapped does
+ * not: a mount beneath it may be mapped already, which is EPERM too.
+ */
+static bool denies_views(int directory, const struct made *made, int namespace, int error)
+{
+	if (error != -EPERM && error != -ENOSYS)
+		return false;
+	if (namespace < 0)
+		return true;
+	int view = clone_directory(directory, made->attributes, -1);
+	if (view >= 0)
+		close(view);
+	return view == -EPERM || view == -ENOSYS;
+}
+
 /* Opens the directory, watched, and clones it. The view or a negative errno. */
 static int open_view(struct making *making, struct made *made, int namespace, uint32_t *attributes)
 {
@@ -195,7 +211,7 @@ static int open_view(struct making *making, struct made *made, int namespace, ui
 		directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
 
 	*attributes = 0;
-	if (directory >= 0 && making->plain && (view == -EPERM || view == -ENOSYS)) {
+	if (directory >= 0 && making->plain && denies_views(directory, made, namespace, view)) {
 		*attributes = VIEW_PLAIN;
 		view = directory;
 	} else if (directory >= 0) {

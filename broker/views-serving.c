@@ -117,6 +117,12 @@ static int hold_mapped(struct views *views, const struct view *view,
 		return error;
 	if (message.error)
 		return -message.error;
+	/* The directory itself, in the place of a view. */
+	if (message.attributes & VIEW_PLAIN) {
+		views->plain = true;
+		close(message.descriptor);
+		return -EPERM;
+	}
 	hold->shown = malloc(sizeof(*hold->shown));
 	if (!hold->shown) {
 		close(message.descriptor);
@@ -145,6 +151,11 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable,
 		error = -EINPROGRESS;
 	else
 		error = hold_mapped(views, view, caller, gid, &hold);
+	/* Making it may have told. */
+	if (!error && views->plain) {
+		views_let_go(&hold);
+		error = -EPERM;
+	}
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */
