@@ -117,6 +117,9 @@ int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, 
  * looked for again.
  */
 int view_freshen(struct views *views, struct view *view);
+/* Whether it is not to be asked for now, since it hung a moment ago; and that it did, or did not. */
+bool view_is_hung(const struct view *view);
+void view_set_hung(struct view *view, bool hung);
 
 /* ---- views-reports.c ---- */
 

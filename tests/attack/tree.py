@@ -12,6 +12,7 @@ import socket
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from broker import Broker, Client, Place, attempt
 from linux import (AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNS, CLONE_NEWUSER, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC,
@@ -385,6 +386,18 @@ def test_idmap_for_one_caller_after_another():
         for uid in (HOLDER, other, HOLDER, HOLDER, other):
             equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid, uid=uid), uid)
             equal(held.run(lambda d: read_at(d, "private"), uid=uid), "private\n")
+
+
+def test_idmap_for_many_callers_at_once():
+    callers = range(HOLDER, HOLDER + 4)
+    with Held(modifiers="idmap 0 caller", users=" ".join(map(str, callers))) as held:
+        skip_unless_idmapped(held)
+
+        def ask():
+            with Client(held.broker.abstract) as client:
+                return {client.ask(TREE, held.tree) for _ in range(50)}
+        with ThreadPoolExecutor() as pool:
+            equal(list(pool.map(lambda uid: as_user(uid, ask), callers)), [{"OK"}] * len(callers))
 
 
 def test_a_worker_that_lies_about_whom_a_tree_is_for():
