@@ -418,7 +418,13 @@ static int find(struct making *making, const struct channel_message *message, st
 	return error;
 }
 
-/* Where a device is to be opened, and in what. Errors as of take_slot. */
+/* Whether the view lets something be opened with `flags`: that a mount is read-only does not keep one from a device. */
+static bool opens(uint32_t attributes, uint32_t flags)
+{
+	return (attributes & VIEW_WRITABLE) || (flags & O_ACCMODE) == O_RDONLY;
+}
+
+/* Where a device is to be opened, and in what. -EACCES where not for that; other errors as of take_slot. */
 static int find_devices(struct making *making, const struct channel_message *message,
 	char path[CHANNEL_TEXT_MAX + 1], uint32_t *attributes)
 {
@@ -426,11 +432,13 @@ static int find_devices(struct making *making, const struct channel_message *mes
 
 	pthread_mutex_lock(&making->mutex);
 	if (message->index < making->count &&
-		(making->named[message->index].attributes & VIEW_DEVICE)) {
+		(making->named[message->index].attributes & (VIEW_CHARDEV | VIEW_BLOCKDEV))) {
 		const struct named *named = &making->named[message->index];
 		*attributes = named->attributes;
 		error = 0;
-		if (named->made)
+		if (!opens(named->attributes, message->attributes))
+			error = -EACCES;
+		else if (named->made)
 			strcpy(path, named->path);
 		else
 			error = template_expand(&making->users, named->path, message->uid, path);
