@@ -211,7 +211,10 @@ static int open_view(struct making *making, struct made *made, int namespace, ui
 		directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
 
 	*attributes = 0;
-	if (directory >= 0 && making->plain && denies_views(directory, made, namespace, view)) {
+	bool denied = directory >= 0 && denies_views(directory, made, namespace, view);
+	if (view == -EPERM && directory >= 0 && !denied)
+		view = -EINVAL;
+	if (denied && making->plain) {
 		*attributes = VIEW_PLAIN;
 		view = directory;
 	} else if (directory >= 0) {
