@@ -189,6 +189,22 @@ static int find_namespace(struct making *making, const struct idmap *map)
 	return fcntl(namespace, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * Whether `error`, of cloning the directory, says that there can be no views here. That its ids cannot be mapped does
+ * not: a mount beneath it may be mapped already, which is EPERM too.
+ */
+static bool denies_views(int directory, const struct made *made, int namespace, int error)
+{
+	if (error != -EPERM && error != -ENOSYS)
+		return false;
+	if (namespace < 0)
+		return true;
+	int view = clone_directory(directory, made->attributes, -1);
+	if (view >= 0)
+		close(view);
+	return view == -EPERM || view == -ENOSYS;
+}
+
 /* Opens the directory, watched, and clones it. The view or a negative errno. */
 static int open_view(struct making *making, struct made *made, int namespace, uint32_t *attributes)
 {
@@ -198,7 +214,10 @@ static int open_view(struct making *making, struct made *made, int namespace, ui
 		directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
 
 	*attributes = 0;
-	if (directory >= 0 && making->plain && (view == -EPERM || view == -ENOSYS)) {
+	bool denied = directory >= 0 && denies_views(directory, made, namespace, view);
+	if (view == -EPERM && directory >= 0 && !denied)
+		view = -EINVAL;
+	if (denied && making->plain) {
 		*attributes = VIEW_PLAIN;
 		view = directory;
 	} else if (directory >= 0) {
@@ -422,7 +441,13 @@ static int find(struct making *making, const struct channel_message *message, st
 	return error;
 }
 
-/* Where a device is to be opened, and in what. Errors as of take_slot. */
+/* Whether the view lets something be opened with `flags`: that a mount is read-only does not keep one from a device. */
+static bool opens(uint32_t attributes, uint32_t flags)
+{
+	return (attributes & VIEW_WRITABLE) || (flags & O_ACCMODE) == O_RDONLY;
+}
+
+/* Where a device is to be opened, and in what. -EACCES where not for that; other errors as of take_slot. */
 static int find_devices(struct making *making, const struct channel_message *message,
 	char path[CHANNEL_TEXT_MAX + 1], uint32_t *attributes)
 {
@@ -430,11 +455,13 @@ static int find_devices(struct making *making, const struct channel_message *mes
 
 	pthread_mutex_lock(&making->mutex);
 	if (message->index < making->count &&
-		(making->named[message->index].attributes & VIEW_DEVICE)) {
+		(making->named[message->index].attributes & (VIEW_CHARDEV | VIEW_BLOCKDEV))) {
 		const struct named *named = &making->named[message->index];
 		*attributes = named->attributes;
 		error = 0;
-		if (named->made)
+		if (!opens(named->attributes, message->attributes))
+			error = -EACCES;
+		else if (named->made)
 			strcpy(path, named->path);
 		else
 			error = template_expand(&making->users, named->path, message->uid, path);
