@@ -402,10 +402,9 @@ void loop_run(struct loop *loop)
 		turn(loop);
 }
 
-void loop_finish(struct loop *loop, int ms)
+void loop_finish(struct loop *loop, int64_t end)
 {
 	struct pollfd source = {.fd = loop->wake.descriptor, .events = POLLIN};
-	int64_t end = clock_ms() + ms;
 
 	for (;;) {
 		int64_t left = end - clock_ms();

@@ -249,4 +249,26 @@ def test_many_who_ask_at_once():
         equal(s.ask("x"), "OK")
 
 
+def maker_of(broker):
+    children = subprocess.run(["pgrep", "-P", str(broker.process.pid)], capture_output=True, text=True).stdout
+    for pid in map(int, children.split()):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if b"--maker" in file.read().split(b"\0"):
+                return pid
+    raise AssertionError(f"no maker: {children}")
+
+
+def test_a_maker_that_is_killed_costs_nobody_his_connection():
+    with Setting() as s, Person(ME, s.broker.abstract) as person:
+        equal(person.ask(f"{s.d}/x"), ("OK", 0))
+        maker = maker_of(s.broker)
+        # The worker is to find out before the supervisor does.
+        os.kill(s.broker.process.pid, signal.SIGSTOP)
+        os.kill(maker, signal.SIGKILL)
+        time.sleep(0.3)
+        os.kill(s.broker.process.pid, signal.SIGCONT)
+        s.broker.wait_event("ready", 2)
+        equal(person.ask(f"{s.d}/x"), ("OK", 1))
+
+
 main(globals())
