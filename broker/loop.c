@@ -86,6 +86,8 @@ static int open_account(struct loop *loop, struct connection *connection)
 
 	if (error == -EDQUOT)
 		operations_refused(loop->server.operations, peer, &refusal);
+	if (!error && connection->taken_over)
+		account_inherit(connection->account);
 	return error;
 }
 
