@@ -28,6 +28,7 @@ struct connection {
 	int socket;
 	uint32_t client;  /* the supervisor's number for it */
 	bool taken_over;  /* another worker served it before */
+	uint8_t syncs;	  /* SYNCs that do not count as requests */
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
 	struct account *account; /* the thread's, which closes it; NULL where none is open */
@@ -68,9 +69,11 @@ struct connection *connection_new(int socket, uint32_t client, bool taken_over);
 
 /*
  * Has it found out in the lane who the peer is, of whom peer_begin has been asked. The job that comes back to
- * connection_finish has `settles` set, and the errno in its reply. 0 or -ENOMEM.
+ * connection_finish has `settles` set, and the errno in its reply. `settling` counts how many are
+ * being found out about. 0 or -ENOMEM.
  */
-int connection_settle(struct connection *connection, struct server *server);
+int connection_settle(
+	struct connection *connection, struct server *server, _Atomic unsigned int *settling);
 
 /*
  * Once its peer is known: begins to listen to it; a client that another worker served is told so first. 0 or a negative
@@ -85,8 +88,11 @@ void connection_dismiss(struct connection *connection, int error);
 int connection_reloaded(
 	struct connection *connection, struct server *server, int error, const char *text);
 
+/* Tells the supervisor that the socket of that client is closed here. `context` is the server. */
+void connection_tell_closed(void *context, uint32_t client);
+
 /*
- * Ends the connection, and tells the supervisor; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
+ * Ends the connection, and tells the supervisor when the client has received everything; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
  * done (connection_finish): until then `closed` is set.
  */
 void connection_close(struct connection *connection, struct server *server);

@@ -15,6 +15,8 @@
 
 /* ms. A connection that matches no subject has nothing to wait for here. */
 #define STRANGER_IDLE 2000
+/* Connections of one uid about which it is found out at once who they are; those beyond are told EDQUOT. */
+#define SETTLING_MAX 64
 /* Events fetched before the clock is looked at. */
 #define EVENTS_MAX 64
 
@@ -161,9 +163,14 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 	connection->reload = arrival->reload;
 	int error = peer_begin(arrival->socket, arrival->via, &connection->peer);
 	if (!error && peer_takes_time(policy)) {
-		error = connection_settle(connection, &loop->server);
+		_Atomic unsigned int *settling =
+			&loop->house->settling[connection->peer.uid % SETTLING_HASH];
+		error = *settling < SETTLING_MAX
+				? connection_settle(connection, &loop->server, settling)
+				: -EDQUOT;
 		if (!error)
 			return;
+		connection_dismiss(connection, -error);
 	} else if (!error) {
 		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
 	}
@@ -433,6 +440,8 @@ struct loop *loop_new(struct house *house)
 	loop->last_done = &loop->done;
 	server->last = &server->first;
 	server->last_slow = &server->slow;
+	server->undelivered.closed = connection_tell_closed;
+	server->undelivered.context = server;
 	server->lane = house->lane;
 	server->channel = house->channel;
 	server->open_timeout = house->open_timeout;
@@ -467,7 +476,7 @@ void loop_free(struct loop *loop)
 		drop(loop, loop->strangers.next);
 	undelivered_release(&loop->server.undelivered, clock_ns());
 	/* Threads of the lane that hang have jobs of this one, and tell it when they are done. */
-	if (loop->server.stuck)
+	if (loop->server.stuck || loop->server.first)
 		return;
 	if (loop->server.epoll >= 0)
 		close(loop->server.epoll);

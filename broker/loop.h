@@ -10,6 +10,8 @@
 #include "accounts.h"
 #include "connection.h"
 
+#define SETTLING_HASH 1024
+
 /* What the event threads share, besides the service of the operations. */
 struct house {
 	const struct service *service;
@@ -17,6 +19,8 @@ struct house {
 	struct lane *lane;
 	int open_timeout; /* ms */
 	int channel;	  /* to the supervisor */
+	/* Connections of a uid, by a hash of it, about which it is being found out who they are. */
+	_Atomic unsigned int settling[SETTLING_HASH];
 	struct loop *loops[8];
 	unsigned int loop_count;
 };

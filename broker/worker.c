@@ -51,7 +51,7 @@ struct worker {
 	bool handover;		   /* another worker goes on */
 	pid_t sentinel;
 	sem_t guarded;
-	int64_t crowded;	   /* ms: when it was last said that there was no room; 0: never */
+	int64_t crowded; /* ms: when it was last said that there was no room; 0: never */
 	struct audit_line line;
 };
 
