@@ -25,18 +25,22 @@ struct crew_program {
 struct crew {
 	pid_t worker; /* 0 where there is none; then there is no maker either */
 	pid_t maker;
-	bool untold; /* it is yet to get the record's new file */
-	int channel;			  /* to the worker; -1 once it has been given up */
-	bool ready;			  /* it is confined, and serves or could */
-	char summary[256];		  /* what it said then */
+	bool untold;	   /* it is yet to get the record's new file */
+	int channel;	   /* to the worker; -1 once it has been given up */
+	bool ready;	   /* it is confined, and serves or could */
+	int snapshot;	   /* what it handed over then, for the next one in its place; -1 */
+	char summary[256]; /* what it said then */
 	char report[CREW_REPORT_MAX + 1]; /* what it said before, lines */
 };
 
 /* An empty one. */
 void crew_clear(struct crew *crew);
 
-/* Starts both. 0, or a negative errno, and then there are none. */
-int crew_start(struct crew *crew, const struct crew_program *program);
+/*
+ * Starts both. `snapshot` is what the worker reads in place of the policy (snapshot.h), and stays the caller's; -1: the
+ * files. 0, or a negative errno, and then there are none.
+ */
+int crew_start(struct crew *crew, const struct crew_program *program, int snapshot);
 
 /* Kills both and hears no more of them. They may hang in the kernel, and survive this for as long as it pleases. */
 void crew_kill(struct crew *crew);

@@ -9,6 +9,7 @@
 #include "fdbroker-protocol.h"
 #include "reloads.h"
 #include "report.h"
+#include "sealed.h"
 #include "sockets.h"
 #include "vitals.h"
 
@@ -53,6 +54,7 @@ struct supervisor {
 	struct crew coming;  /* that loads, to take over; empty */
 	bool leaving;	     /* the one that serves has been told that the other takes over */
 	bool served;	     /* some worker was ready once */
+	int snapshot; /* the policy that serves, for one that takes the place of its worker; -1 */
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
@@ -183,9 +185,12 @@ static void start_later(struct supervisor *supervisor)
 
 static void start_crew(struct supervisor *supervisor)
 {
+	/* Unless somebody wants the policy as it is in the files, it stays the one that served. */
+	int snapshot = reloads_wanted(&supervisor->reloads) ? -1 : supervisor->snapshot;
+
 	supervisor->start = 0;
 	reloads_begin(&supervisor->reloads);
-	int error = crew_start(&supervisor->coming, &supervisor->how);
+	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
 		return;
 	report_failure("starting a worker", error);
@@ -227,6 +232,10 @@ static void promote(struct supervisor *supervisor)
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	supervisor->serving = supervisor->coming;
+	if (supervisor->snapshot >= 0)
+		close(supervisor->snapshot);
+	supervisor->snapshot = supervisor->serving.snapshot;
+	supervisor->serving.snapshot = -1;
 	crew_clear(&supervisor->coming);
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
@@ -345,7 +354,7 @@ static int take_reload(struct supervisor *supervisor, const struct channel_messa
 	return 0;
 }
 
-static int hear_serving(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_serving(struct supervisor *supervisor, struct channel_message *message)
 {
 	switch (message->type) {
 	case CHANNEL_CLOSED:
@@ -361,7 +370,7 @@ static int hear_serving(struct supervisor *supervisor, const struct channel_mess
 	return -EPROTO;
 }
 
-static int hear_coming(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_coming(struct supervisor *supervisor, struct channel_message *message)
 {
 	struct crew *coming = &supervisor->coming;
 
@@ -370,6 +379,11 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 		crew_report(coming, message->text);
 		return 0;
 	case CHANNEL_READY:
+		/* It is kept, and not looked into. */
+		if (sealed_length(message->descriptor, CHANNEL_SNAPSHOT_MAX) < 0)
+			return -EPROTO;
+		coming->snapshot = message->descriptor;
+		message->descriptor = -1;
 		coming->ready = true;
 		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
 		take_over(supervisor);
@@ -380,7 +394,7 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 
 /* All that is there, of a worker that says much not for ever. */
 static void hear(struct supervisor *supervisor, struct crew *crew,
-	int (*take)(struct supervisor *supervisor, const struct channel_message *message))
+	int (*take)(struct supervisor *supervisor, struct channel_message *message))
 {
 	int channel = crew->channel;
 
@@ -389,11 +403,13 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		int got = channel_receive(channel, &message);
 		if (got == -EAGAIN)
 			return;
-		bool proper = got == 1 && message.descriptor < 0;
+		bool proper = got == 1 &&
+			      (message.descriptor < 0 || message.type == CHANNEL_READY) &&
+			      !take(supervisor, &message);
 		if (message.descriptor >= 0)
 			close(message.descriptor);
 		/* It is gone, or says what no worker says. */
-		if (!proper || take(supervisor, &message)) {
+		if (!proper) {
 			crew_kill(crew);
 			return;
 		}
@@ -645,6 +661,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		};
 		supervisor->log = log;
 		supervisor->backoff = BACKOFF_FIRST;
+		supervisor->snapshot = -1;
 		crew_clear(&supervisor->serving);
 		crew_clear(&supervisor->coming);
 		error = prepare(supervisor, inherited);
@@ -655,7 +672,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 	}
 	if (!error) {
 		record(supervisor, "start");
-		error = crew_start(&supervisor->coming, &supervisor->how);
+		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}
 	if (error) {
 		report_failure("starting", error);
@@ -667,6 +684,8 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		close(supervisor->signals);
 		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
+		if (supervisor->snapshot >= 0)
+			close(supervisor->snapshot);
 		status = supervisor->status;
 	}
 	free(supervisor);
