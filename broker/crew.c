@@ -143,6 +143,17 @@ bool crew_ended(struct crew *crew, pid_t pid)
 	return false;
 }
 
+void crew_transfer(struct crew *crew, struct state *state)
+{
+	state_integer(state, crew->worker);
+	state_integer(state, crew->maker);
+	state_descriptor(state, &crew->channel);
+	state_integer(state, crew->untold);
+	state_integer(state, crew->ready);
+	state_text(state, crew->summary, sizeof(crew->summary));
+	state_text(state, crew->report, sizeof(crew->report));
+}
+
 void crew_report(struct crew *crew, const char *line)
 {
 	size_t used = strlen(crew->report);

@@ -6,6 +6,7 @@
 #define BROKER_CREW_H
 
 #include "channel.h"
+#include "state.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +51,9 @@ void crew_kill(struct crew *crew);
  * killed.
  */
 bool crew_ended(struct crew *crew, pid_t pid);
+
+/* Writes or reads all of it but the snapshot (state.h). */
+void crew_transfer(struct crew *crew, struct state *state);
 
 /* Adds a line to the report, as far as there is room. */
 void crew_report(struct crew *crew, const char *line);
