@@ -204,8 +204,8 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 	if (message.descriptor >= 0)
 		close(message.descriptor);
 	if (message.type == CHANNEL_RELOADED)
-		return loop_reloaded(loop_of(worker, message.index), message.index, message.error,
-			       message.text)
+		return loop_reloaded(loop_of(worker, message.index), message.index, message.id,
+			       message.error, message.text)
 			       ? -1
 			       : 0;
 	worker->handover = message.type == CHANNEL_HANDOVER;
