@@ -85,13 +85,6 @@ void reloads_end(struct reloads *reloads, int error, const char *text)
 	}
 }
 
-void reloads_again(struct reloads *reloads)
-{
-	for (size_t i = 0; i < reloads->count; i++)
-		if (reloads->askers[i].state == RELOADS_UNDER_WAY)
-			reloads->askers[i].state = RELOADS_WAITS;
-}
-
 static int answer(const struct reloads *reloads, const struct reloads_asker *asker, int channel)
 {
 	struct channel_message message = {

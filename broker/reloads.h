@@ -45,9 +45,6 @@ bool reloads_wanted(const struct reloads *reloads);
 void reloads_begin(struct reloads *reloads);
 void reloads_end(struct reloads *reloads, int error, const char *text);
 
-/* The one under way comes to nothing: whoever it was for waits for the next one. */
-void reloads_again(struct reloads *reloads);
-
 /* Sends the answers to the worker that has the clients. 0, -EAGAIN: it has no room now; or another negative errno. */
 int reloads_answer(struct reloads *reloads, struct clients *clients, int channel);
 

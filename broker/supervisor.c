@@ -389,7 +389,6 @@ static void move(struct supervisor *supervisor)
 	supervisor->moving = false;
 	crew_kill(&supervisor->coming);
 	crew_clear(&supervisor->coming);
-	reloads_again(&supervisor->reloads);
 	report_failure("executing the program anew", resume_execute(&resume, &supervisor->how));
 	record_error(supervisor, "resume",
 		"the program cannot be executed: the daemon goes on as it is");
@@ -730,7 +729,7 @@ static int take_up(struct supervisor *supervisor)
 static void renew(struct supervisor *supervisor)
 {
 	reloads_signal(&supervisor->reloads);
-	/* Of those that ended meanwhile, the signal may have been taken by the program before. */
+	/* The signals of those that ended meanwhile wait, as they are blocked; but all is not left to them. */
 	reap(supervisor);
 	if (supervisor->serving.worker)
 		start_reload(supervisor);

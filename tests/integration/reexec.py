@@ -62,7 +62,12 @@ class Setting:
 
     def kinds(self):
         """Of what the supervisor has open."""
-        links = [os.readlink(f"/proc/{self.pid}/fd/{n}") for n in os.listdir(f"/proc/{self.pid}/fd")]
+        links = []
+        for number in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                links.append(os.readlink(f"/proc/{self.pid}/fd/{number}"))
+            except FileNotFoundError:
+                pass  # closed meanwhile
         return sorted(link.split(":[")[0] for link in links)
 
     def children(self):
@@ -180,6 +185,30 @@ def test_a_program_that_does_not_answer():
         refused(s, "took too long")
 
 
+def test_a_program_that_is_gone_when_it_is_needed():
+    """It was there when it was tried. What was to survive is close-on-exec again: no worker gets it."""
+    with Setting() as s, Client(s.broker.abstract):
+        def inherited():
+            """The worker's sockets that have an address: they are listening ones, which are none of its own."""
+            with open("/proc/net/unix") as file:
+                named = {line.split()[6] for line in file if len(line.split()) > 7}
+            worker = s.broker.events("ready")[-1]["worker"]
+            links = [os.readlink(f"/proc/{worker}/fd/{n}") for n in os.listdir(f"/proc/{worker}/fd")]
+            return [link for link in links if link[8:-1] in named and link[8:-1] in ours]
+        with open("/proc/net/unix") as file:
+            ours = {line.split()[6] for line in file
+                    if line.rstrip("\n").endswith((s.broker.abstract, s.broker.pathname))
+                    and line.split()[3] == "00010000"}
+        equal(len(ours), 2)
+        for _ in range(3):
+            s.install(FDBROKERD, lambda data: b"#!/bin/sh\nrm \"$0\"\n")
+            refused(s, "cannot be executed")
+            s.install(FDBROKERD)
+            equal(tool("reload", "--socket", s.broker.abstract).returncode, 0)
+            equal(inherited(), [])
+        s.again()
+
+
 def test_what_a_policy_was_kept_as_by_another_version():
     """The worker that takes the place of a dead one is of the program that is installed, which may be another."""
     with Setting() as s:
@@ -196,12 +225,17 @@ def test_what_a_policy_was_kept_as_by_another_version():
 
 def test_a_bad_policy_leaves_the_old_worker_and_its_policy():
     with Setting() as s, Client(s.broker.abstract) as client:
-        equal(client.ask(path=s.x), "OK")
+        another = Client(s.broker.abstract)
+        equal((client.ask(path=s.x), another.ask(path=s.x)), ("OK", "OK"))
         s.place.file("policy", "subject {{{")
         check("verdict" not in s.signal())
         equal(s.broker.wait_event("reload")["verdict"], "error")
         check(s.broker.worker in s.children())
         equal(client.ask(path=s.x), "OK")
+        # It has no client twice, whose end it would tell twice.
+        another.socket.close()
+        time.sleep(0.2)
+        equal(s.broker.events("worker"), [])
         # What the policy was is still known, and the worker's end heard of.
         os.kill(s.broker.worker, signal.SIGKILL)
         s.broker.wait_event("ready", 2)
