@@ -8,7 +8,8 @@
  *	supervisor, at once	START (when the daemon started; the socket to the maker; whether SNAPSHOT follows)
  *				SNAPSHOT (a descriptor): to be read in place of the policy (snapshot.h)
  *	worker, loading		REPORT (what is to be said of the policy: a line)
- *	worker, confined	READY (a summary; a descriptor: what a worker in its place is to read)
+ *	worker, confined	READY (index: a thread of it, crew.h; a summary; a descriptor: what a worker in its
+ *				place is to read)
  *	supervisor, from then	CLIENT (index; address, socket; whether another worker had it before)
  *	worker			CLOSED (index): it has ended that connection
  *				BACK (index): there was no room for its descriptor; later again

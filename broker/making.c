@@ -26,6 +26,7 @@ struct made {
 	char *path;
 	uint32_t attributes;
 	struct idmap map;
+	uint64_t place;		/* mounts_place */
 	uint64_t mounts;	/* mounts_signature, when it was made */
 	struct watches watches; /* of the answer that was given last */
 	uint32_t asked;		/* of a slot: the question by which it was taken last */
@@ -58,6 +59,7 @@ struct making {
 		int descriptor;
 	} namespaces[NAMESPACES];
 	unsigned int oldest;
+	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
 struct making *making_new(bool plain)
@@ -76,6 +78,7 @@ struct making *making_new(bool plain)
 		free(making);
 		return NULL;
 	}
+	making->text = mounts_read(making->mountinfo);
 	return making;
 }
 
@@ -297,6 +300,7 @@ static int add_named(struct making *making, const struct channel_message *messag
 				.path = named.path,
 				.attributes = named.attributes,
 				.map = named.map,
+				.place = making->text ? mounts_place(making->text, named.path) : 0,
 			};
 	}
 	if (!named.path || (message->type != CHANNEL_TEMPLATE && !named.made)) {
@@ -318,6 +322,17 @@ int making_name(struct making *making, const struct channel_message *message)
 		error = add_named(making, message);
 	pthread_mutex_unlock(&making->mutex);
 	return error;
+}
+
+uint64_t making_place(struct making *making, uint32_t index)
+{
+	uint64_t place = 0;
+
+	pthread_mutex_lock(&making->mutex);
+	if (index < making->count && making->named[index].made)
+		place = making->named[index].made->place;
+	pthread_mutex_unlock(&making->mutex);
+	return place;
 }
 
 /* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
@@ -491,8 +506,11 @@ void making_mounts(
 		if (text && signature == made->mounts)
 			continue;
 		made->mounts = signature;
+		if (text)
+			made->place = mounts_place(text, made->path);
 		stale(context, (uint32_t)i);
 	}
+	free(making->text);
+	making->text = text;
 	pthread_mutex_unlock(&making->mutex);
-	free(text);
 }
