@@ -359,8 +359,8 @@ int connection_start(struct connection *connection, struct server *server)
 	return answer(connection, server, &none, &restarted) ? -EPIPE : watch(connection, server);
 }
 
-int connection_reloaded(
-	struct connection *connection, struct server *server, int error, const char *text)
+int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
+	int error, const char *text)
 {
 	struct request request = {.operation = FDBROKER_RELOAD, .id = connection->reload};
 	struct reply reply = {
@@ -370,7 +370,8 @@ int connection_reloaded(
 		.data_length = strlen(text),
 	};
 
-	if (!connection->reload)
+	/* Its number may have been another client's, who asked and has gone. */
+	if (!connection->reload || connection->reload != id)
 		return 0;
 	connection->reload = 0;
 	return answer(connection, server, &request, &reply) || watch(connection, server) ? -1 : 0;
@@ -515,6 +516,14 @@ int connection_settle(
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
+}
+
+bool connection_settling(const struct server *server, uint32_t client)
+{
+	for (const struct job *job = server->first; job; job = job->next_own)
+		if (job->settles && job->connection->client == client)
+			return true;
+	return false;
 }
 
 /* The connection and its account have no more to do with it; what is left is the lane's to close. */

@@ -74,6 +74,8 @@ struct connection *connection_new(int socket, uint32_t client, bool taken_over);
  */
 int connection_settle(
 	struct connection *connection, struct server *server, _Atomic unsigned int *settling);
+/* Whether that is under way for the client of that number. */
+bool connection_settling(const struct server *server, uint32_t client);
 
 /*
  * Once its peer is known: begins to listen to it; a client that another worker served is told so first. 0 or a negative
@@ -84,9 +86,12 @@ int connection_start(struct connection *connection, struct server *server);
 /* Tells the client why it is to go: a reply to no request, with `error`, if there is room for it. */
 void connection_dismiss(struct connection *connection, int error);
 
-/* What became of the reload that it asked for: 0 or a positive errno, and text for a person. 0, or -1 at its end. */
-int connection_reloaded(
-	struct connection *connection, struct server *server, int error, const char *text);
+/*
+ * What became of the reload that its request `id` was for, if that is still unanswered: 0 or a positive errno, and text for
+ * a person. 0, or -1 at its end.
+ */
+int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
+	int error, const char *text);
 
 /* Tells the supervisor that the socket of that client is closed here. `context` is the server. */
 void connection_tell_closed(void *context, uint32_t client);

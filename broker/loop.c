@@ -23,7 +23,7 @@
 /* News for a client about the reload that it asked for. */
 struct news {
 	struct news *next;
-	uint32_t client;
+	uint32_t client, id; /* of its request */
 	int error;
 	char text[];
 };
@@ -93,8 +93,8 @@ static int open_account(struct loop *loop, struct connection *connection)
 	return error;
 }
 
-/* Tells the client, which may be one that is still found out about. Whoever asks for a reload is known to the policy
- * or not. */
+/* Tells the client, which may be one that is still found out about; or has gone since. Whoever asks for a reload is known
+ * to the policy or not. */
 static void tell(struct loop *loop, struct news *news)
 {
 	struct connection *const heads[] = {&loop->known, &loop->strangers};
@@ -105,8 +105,13 @@ static void tell(struct loop *loop, struct news *news)
 			connection = connection->next;
 		if (connection == heads[i])
 			continue;
-		if (connection_reloaded(connection, &loop->server, news->error, news->text))
+		if (connection_reloaded(
+			    connection, &loop->server, news->id, news->error, news->text))
 			drop(loop, connection);
+		free(news);
+		return;
+	}
+	if (!connection_settling(&loop->server, news->client)) {
 		free(news);
 		return;
 	}
@@ -207,7 +212,7 @@ int loop_take(struct loop *loop, const struct arrival *client)
 	return 0;
 }
 
-int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text)
+int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text)
 {
 	size_t size = strlen(text) + 1;
 	struct news *news = malloc(sizeof(*news) + size);
@@ -215,6 +220,7 @@ int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *tex
 	if (!news)
 		return -ENOMEM;
 	news->client = client;
+	news->id = id;
 	news->error = error;
 	memcpy(news->text, text, size);
 	pthread_mutex_lock(&loop->mutex);

@@ -43,8 +43,8 @@ struct arrival {
 /* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */
 int loop_take(struct loop *loop, const struct arrival *arrival);
 
-/* What became of the reload that a client asked for: 0 or an errno, and text for a person. As loop_take. */
-int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text);
+/* What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As loop_take. */
+int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text);
 
 /*
  * Watches a descriptor for what else the thread does: `ready` is called with it and with `context` before any request
