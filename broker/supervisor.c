@@ -35,6 +35,9 @@
 #define STOP_TIME 500
 /* ms that a program has to say whether it could go on in the place of this one. */
 #define TRIAL_TIME 5000
+/* ms that a worker may take to load, while another one serves and while none does. */
+#define LOAD_TIME	60000
+#define LOAD_TIME_ALONE 3000
 /* ms without accepting when there is no room for another connection. */
 #define ACCEPT_PAUSE 100
 /* ms between two lines that tell of that. */
@@ -64,8 +67,9 @@ struct supervisor {
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
-	int64_t start; /* ms: when to start the next crew; 0: not */
-	int64_t kill;  /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t load_end; /* ms: when to give up the one that loads */
+	int64_t start;	  /* ms: when to start the next crew; 0: not */
+	int64_t kill;	  /* ms: when to kill the one that leaves or stops; 0: never */
 
 	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
 	int64_t trial_end; /* ms: when to kill it */
@@ -199,6 +203,7 @@ static void start_crew(struct supervisor *supervisor)
 	int snapshot = reloads_wanted(&supervisor->reloads) ? -1 : supervisor->snapshot;
 
 	supervisor->start = 0;
+	supervisor->load_end = clock_ms() + LOAD_TIME;
 	reloads_begin(&supervisor->reloads);
 	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
@@ -216,6 +221,8 @@ static void start_reload(struct supervisor *supervisor)
 		!supervisor->start && reloads_wanted(&supervisor->reloads)) {
 		vitals_reloading(&supervisor->vitals);
 		start_crew(supervisor);
+		if (!supervisor->coming.worker)
+			vitals_goes_on(&supervisor->vitals, supervisor->serving.summary);
 	}
 }
 
@@ -290,7 +297,10 @@ static void serving_ended(struct supervisor *supervisor, pid_t pid, int status, 
 	supervisor->kill = 0;
 	vitals_interrupted(&supervisor->vitals);
 	record_death(supervisor, pid, status, reason);
-	/* It takes over where it stands, as soon as it is ready. */
+	/* One that loads takes over as soon as it is ready; but if it hangs, in a file of the policy perhaps, the policy
+	 * that served is to hand. */
+	if (supervisor->coming.worker && supervisor->load_end > clock_ms() + LOAD_TIME_ALONE)
+		supervisor->load_end = clock_ms() + LOAD_TIME_ALONE;
 	if (!supervisor->coming.worker && !supervisor->start)
 		start_crew(supervisor);
 }
@@ -331,6 +341,16 @@ static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
 			"the worker died before it was ready and is started again later");
 		start_later(supervisor);
 	}
+}
+
+/* It does not come to its end. */
+static void lose_coming(struct supervisor *supervisor)
+{
+	pid_t pid = supervisor->coming.worker;
+
+	crew_report(&supervisor->coming, "the new worker took too long to load the policy");
+	crew_kill(&supervisor->coming);
+	coming_ended(supervisor, pid, SIGKILL);
 }
 
 /* ---- the program, anew ------------------------------------------------------------------------ */
@@ -462,7 +482,7 @@ static int hear_serving(struct supervisor *supervisor, struct channel_message *m
 	case CHANNEL_RELOAD:
 		return take_reload(supervisor, message);
 	case CHANNEL_PONG:
-		return vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
+		return supervisor->stopping || vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
 	return -EPROTO;
 }
@@ -581,6 +601,9 @@ static void hear_signal(struct supervisor *supervisor)
 	if (read(supervisor->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGCHLD) {
+		/* Their last words. */
+		hear(supervisor, &supervisor->serving, hear_serving);
+		hear(supervisor, &supervisor->coming, hear_coming);
 		reap(supervisor);
 	} else if (info.ssi_signo == SIGUSR1) {
 		reopen_log(supervisor);
@@ -620,12 +643,19 @@ static int keep_time(struct supervisor *supervisor)
 			crew_clear(&supervisor->coming);
 		}
 	}
+	bool loads = supervisor->coming.worker && !supervisor->coming.ready && supervisor->served;
+	if (loads && supervisor->load_end <= now) {
+		lose_coming(supervisor);
+		loads = false;
+	}
 	if (supervisor->trial_end && supervisor->trial_end <= now) {
 		supervisor->trial_end = 0;
 		kill(supervisor->trial, SIGKILL);
 	}
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
+	if (loads)
+		due = sooner(due, supervisor->load_end);
 	if (!due)
 		return -1;
 	now = clock_ms();

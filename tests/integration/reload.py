@@ -423,6 +423,18 @@ def test_the_askers_worker_dies_before_the_reload_ends():
         equal((s.ask("x"), s.ask("y")), ("EACCES", "OK"))
 
 
+def test_a_worker_dies_while_the_next_one_hangs():
+    """The policy that served is to hand, and does not wait for what hangs."""
+    with Slow() as s, Client(s.broker.abstract) as one:
+        s.write("allow read {d}/y")
+        ids = []
+        s.hold(lambda: ids.append(one.send(RELOAD)))
+        os.kill(s.broker.worker, signal.SIGKILL)
+        s.broker.wait_event("ready", 2)
+        equal(told(one, ids[0])[0], "ECONNRESET")
+        equal((s.ask("x"), s.ask("y")), ("OK", "EACCES"))
+
+
 def test_the_one_that_loads_dies():
     with Slow() as s, Client(s.broker.abstract) as one, Client(s.broker.abstract) as two:
         s.write("allow read {d}/y")
