@@ -25,7 +25,7 @@ struct crew_program {
 struct crew {
 	pid_t worker; /* 0 where there is none; then there is no maker either */
 	pid_t maker;
-	bool untold; /* it is yet to get the record's new file */
+	bool untold;			  /* it is yet to get the record's new file */
 	int channel;			  /* to the worker; -1 once it has been given up */
 	bool ready;			  /* it is confined, and serves or could */
 	char summary[256];		  /* what it said then */

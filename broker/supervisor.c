@@ -4,12 +4,14 @@
 #include "audit.h"
 #include "clients.h"
 #include "clock.h"
+#include "confine.h"
 #include "crew.h"
 #include "destination.h"
 #include "fdbroker-protocol.h"
 #include "reloads.h"
 #include "report.h"
 #include "sockets.h"
+#include "syscalls.h"
 #include "vitals.h"
 
 #include <errno.h>
@@ -629,6 +631,19 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	return supervisor->signals < 0 ? -errno : 0;
 }
 
+/* What it executes is confined by this too, and by more of its own. */
+static int confine(const struct supervisor *supervisor)
+{
+	const struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_SUPERVISOR,
+		.log = supervisor->log,
+	};
+	unsigned int count;
+	int error = confine_capable(PRIVILEGE_SUPERVISOR);
+
+	return error ? error : syscalls_confine(&confinement, &count);
+}
+
 int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
 	char **argv, int log)
 {
@@ -649,6 +664,8 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		crew_clear(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
+	if (!error)
+		error = confine(supervisor);
 	if (!error && check_hardlinks(options)) {
 		free(supervisor);
 		return 1;
