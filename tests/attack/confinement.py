@@ -90,6 +90,10 @@ def check_calls(taken, same_user):
         got = taken.attempt(number, target)
         if call == SAME_USER and not same_user:
             continue
+        if call == "openat":
+            # free(3) tries it, and does without.
+            equal(got, "it@0 ENOENT\n", call)
+            continue
         equal(got, None, call)
         seen += 1
         violation = taken.broker.wait_event("violation", seen)
