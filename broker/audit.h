@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes: two paths of 4,095 bytes, each escaped to six bytes and in hexadecimal besides, and the rest of a line
+/* Bytes: three paths of 4,095 bytes, each escaped to six bytes and in hexadecimal besides, and the rest of a line
  * fit. */
-#define AUDIT_LINE_MAX 69632
+#define AUDIT_LINE_MAX 102400
 
 /* What the journal's MESSAGE is made of. */
 #define AUDIT_PARTS 6

@@ -24,10 +24,16 @@
  *
  *	maker, at once		WATCH (an inotify descriptor)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
+ *				TEMPLATE (index, attributes, path with variables)
+ *								-> VIEW (error: whether there can be any)
+ *				USER (uid, name and home)	(template.h)
  *				EXE (index, path)		(settle.h)
  *				LOADED				from here on it names nothing
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
- *				DEVICE (index, flags, path)	-> VIEW (error or the device, opened)
+ *	worker, loaded		CALLERS (a number behind those that were named; a template's, in the place of attributes;
+ *				a caller's ids)			-> VIEW, of that caller's directory
+ *	worker, any time	DEVICE (index, a caller's uid, flags, path)
+ *								-> VIEW (error or the device, opened)
  *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */
@@ -61,10 +67,16 @@ enum channel_type {
 	CHANNEL_PING,
 	CHANNEL_PONG,
 	CHANNEL_LOG,
+	CHANNEL_TEMPLATE,
+	CHANNEL_USER,
+	CHANNEL_CALLERS,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
+
+/* Views of callers' own directories that a worker may keep. */
+#define CHANNEL_SLOTS 1024
 
 struct channel_message {
 	uint32_t type;	/* enum channel_type */

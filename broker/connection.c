@@ -176,8 +176,59 @@ static int send_or_say(int socket, struct fdbroker_reply *reply, int descriptor,
 	return send_reply(socket, reply, -1, data);
 }
 
+/* Its time begins anew; at first, too. */
+static void list_slow(struct connection *connection, struct server *server)
+{
+	connection->patience = clock_ms() + CONNECTION_PATIENCE;
+	connection->next_slow = NULL;
+	connection->previous_slow = server->last_slow;
+	*server->last_slow = connection;
+	server->last_slow = &connection->next_slow;
+}
+
+static void unlist_slow(struct connection *connection, struct server *server)
+{
+	if (!connection->previous_slow)
+		return;
+	*connection->previous_slow = connection->next_slow;
+	if (connection->next_slow)
+		connection->next_slow->previous_slow = connection->previous_slow;
+	else
+		server->last_slow = connection->previous_slow;
+	connection->previous_slow = NULL;
+}
+
+/* What a waiting reply takes of the account. */
+static uint32_t weight(const struct waiting *waiting)
+{
+	return (uint32_t)sizeof(*waiting) + waiting->reply.data_length;
+}
+
+/* The first one has been sent, or never will be. */
+static void forget_first(struct connection *connection)
+{
+	struct waiting *waiting = connection->first;
+
+	account_give_back(connection->account, ACCOUNT_BYTES, weight(waiting));
+	if (waiting->descriptor >= 0)
+		close(waiting->descriptor);
+	connection->first = waiting->next;
+	if (!connection->first)
+		connection->last = &connection->first;
+	free(waiting);
+}
+
+/* A reply with a descriptor, which had been counted, has been sent; or the descriptor was not. */
+static void count_descriptor(struct connection *connection, bool sent)
+{
+	if (sent)
+		account_sent(connection->account, 1);
+	else
+		account_give_back(connection->account, ACCOUNT_DESCRIPTORS, 1);
+}
+
 /* Sends what waits, as far as there is room. 0, or -1 where the connection is at its end. */
-static int flush(struct connection *connection)
+static int flush(struct connection *connection, struct server *server)
 {
 	while (connection->first) {
 		struct waiting *waiting = connection->first;
@@ -188,28 +239,41 @@ static int flush(struct connection *connection)
 		if (error)
 			return -1;
 		if (waiting->descriptor >= 0)
-			close(waiting->descriptor);
-		connection->first = waiting->next;
-		if (!connection->first)
-			connection->last = &connection->first;
-		free(waiting);
+			count_descriptor(connection, waiting->reply.descriptors);
+		forget_first(connection);
+		unlist_slow(connection, server);
+		if (connection->first)
+			list_slow(connection, server);
 	}
 	return 0;
 }
 
-/* Keeps a reply until there is room. It owns the descriptor. 0, or -1 without memory for it. */
-static int keep(struct connection *connection, const struct fdbroker_reply *reply, int descriptor,
-	const char *data)
+/* Keeps a reply until there is room. It owns the descriptor. 0, or -1 without memory for it, or too much kept. */
+static int keep(struct connection *connection, struct server *server,
+	const struct fdbroker_reply *reply, int descriptor, const char *data)
 {
 	struct waiting *waiting = malloc(sizeof(*waiting) + reply->data_length);
+	struct account_refusal refusal;
 
+	if (waiting) {
+		waiting->reply = *reply;
+		if (account_take(connection->account, ACCOUNT_BYTES, weight(waiting), clock_ns(),
+			    &refusal)) {
+			operations_refused(server->operations, &connection->peer, &refusal);
+			free(waiting);
+			waiting = NULL;
+		}
+	}
 	if (!waiting) {
-		if (descriptor >= 0)
+		if (descriptor >= 0) {
+			count_descriptor(connection, false);
 			close(descriptor);
+		}
 		return -1;
 	}
+	if (!connection->first)
+		list_slow(connection, server);
 	waiting->next = NULL;
-	waiting->reply = *reply;
 	waiting->descriptor = descriptor;
 	if (reply->data_length)
 		memcpy(waiting->data, data, reply->data_length);
@@ -219,7 +283,8 @@ static int keep(struct connection *connection, const struct fdbroker_reply *repl
 }
 
 /* Sends the reply, or leaves it waiting. 0, or -1 where the connection is at its end. */
-static int answer(struct connection *connection, const struct request *request, struct reply *reply)
+static int answer(struct connection *connection, struct server *server,
+	const struct request *request, struct reply *reply)
 {
 	struct fdbroker_reply header = {
 		.version = FDBROKER_PROTOCOL_VERSION,
@@ -234,9 +299,11 @@ static int answer(struct connection *connection, const struct request *request, 
 	if (!connection->first)
 		error = send_or_say(connection->socket, &header, reply->descriptor, reply->data);
 	if (error == -EAGAIN)
-		return keep(connection, &header, reply->descriptor, reply->data);
-	if (reply->descriptor >= 0)
+		return keep(connection, server, &header, reply->descriptor, reply->data);
+	if (reply->descriptor >= 0) {
+		count_descriptor(connection, !error && header.descriptors);
 		close(reply->descriptor);
+	}
 	return error ? -1 : 0;
 }
 
@@ -263,7 +330,7 @@ int connection_start(struct connection *connection, struct server *server)
 	connection->watched = EPOLLIN;
 	if (!connection->taken_over)
 		return 0;
-	return answer(connection, &none, &restarted) ? -EPIPE : watch(connection, server);
+	return answer(connection, server, &none, &restarted) ? -EPIPE : watch(connection, server);
 }
 
 int connection_reloaded(
@@ -280,7 +347,30 @@ int connection_reloaded(
 	if (!connection->reload)
 		return 0;
 	connection->reload = 0;
-	return answer(connection, &request, &reply) || watch(connection, server) ? -1 : 0;
+	return answer(connection, server, &request, &reply) || watch(connection, server) ? -1 : 0;
+}
+
+/* Whether the reply to such a request may carry a descriptor: it is counted beforehand, so that being refused for it
+ * has done nothing. */
+static bool gives_descriptor(const struct request *request)
+{
+	switch (request->operation) {
+	case FDBROKER_OPEN:
+	case FDBROKER_TREE:
+		return true;
+	}
+	return false;
+}
+
+/* Takes one of that kind for the connection. 0, or -EDQUOT, which has been recorded. */
+static int take(struct connection *connection, struct server *server, enum account_kind kind)
+{
+	struct account_refusal refusal;
+	int error = account_take(connection->account, kind, 1, clock_ns(), &refusal);
+
+	if (error)
+		operations_refused(server->operations, &connection->peer, &refusal);
+	return error;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------- */
@@ -316,6 +406,11 @@ static int put_into_lane(struct connection *connection, struct server *server,
 
 	if (!job)
 		return -ENOMEM;
+	int error = take(connection, server, ACCOUNT_OPENS);
+	if (error) {
+		free(job);
+		return error;
+	}
 	memcpy(job->message, server->buffer, length);
 	job->length = length;
 	job->connection = connection;
@@ -323,10 +418,13 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->stranger = stranger;
 	job->request = *request;
 	job->request.path = job->message + (request->path - server->buffer);
+	job->request.extra = job->message + (request->extra - server->buffer);
 	job->directory = reply->directory;
 	job->done = server->done;
 	job->context = server->context;
 	job->deadline = clock_ms() + server->open_timeout;
+	job->account = account_hold(connection->account);
+	job->descriptor = gives_descriptor(request);
 	list_job(server, job);
 	connection->jobs++;
 	lane_submit(server->lane, job);
@@ -363,6 +461,13 @@ static void free_job(struct job *job)
 {
 	struct connection *connection = job->connection;
 
+	if (job->descriptor)
+		account_give_back(job->account, ACCOUNT_DESCRIPTORS, 1);
+	if (job->account) {
+		account_give_back(job->account, ACCOUNT_OPENS, 1);
+		account_release(job->account, clock_ns());
+	}
+
 	if (job->reply.descriptor >= 0)
 		close(job->reply.descriptor);
 	free((char *)(uintptr_t)job->reply.data);
@@ -394,7 +499,10 @@ struct connection *connection_finish(struct server *server, struct job *job)
 
 	unlist_job(server, job);
 	if (!job->abandoned && !connection->closed && !settles) {
-		end = answer(connection, &job->request, &job->reply);
+		/* From here on the reply counts, and what is not sent of it is given back. */
+		if (job->reply.descriptor >= 0)
+			job->descriptor = false;
+		end = answer(connection, server, &job->request, &job->reply);
 		job->reply.descriptor = -1;
 	}
 	free_job(job);
@@ -454,15 +562,20 @@ void connection_close(struct connection *connection, struct server *server)
 		;
 	/* The supervisor's copy keeps it open until then. */
 	channel_send(server->channel, &closed);
-	close(connection->socket);
 	while (connection->first) {
-		struct waiting *waiting = connection->first;
-		connection->first = waiting->next;
-		if (waiting->descriptor >= 0)
-			close(waiting->descriptor);
-		free(waiting);
+		if (connection->first->descriptor >= 0)
+			count_descriptor(connection, false);
+		forget_first(connection);
 	}
+	unlist_slow(connection, server);
 	abandon_all(server, connection);
+	/* What the client has yet to receive goes on counting. */
+	if (connection->account)
+		undelivered_add(
+			&server->undelivered, connection->socket, connection->account, clock_ns());
+	else
+		close(connection->socket);
+	connection->account = NULL;
 	connection->closed = true;
 	if (!connection->jobs)
 		free_connection(connection);
@@ -491,6 +604,10 @@ int64_t connection_expire(struct server *server, int64_t now,
 {
 	int64_t due = prod(server, now);
 
+	while (server->slow && server->slow->patience <= now)
+		end(context, server->slow);
+	if (server->slow && (due < 0 || server->slow->patience < due))
+		due = server->slow->patience;
 	while (server->first && server->first->deadline <= now) {
 		struct job *job = server->first;
 		struct connection *connection = job->connection;
@@ -500,7 +617,7 @@ int64_t connection_expire(struct server *server, int64_t now,
 			connection_close(connection, server);
 			continue;
 		}
-		int failed = answer(connection, &job->request, &reply);
+		int failed = answer(connection, server, &job->request, &reply);
 		operations_timed_out(server->operations, &connection->peer, &job->request);
 		abandon(server, job);
 		if (failed || watch(connection, server))
@@ -528,7 +645,7 @@ static int answer_sync(
 	if (connection->reload)
 		ids[count++] = connection->reload;
 	reply.data_length = count * sizeof(*ids);
-	return answer(connection, request, &reply);
+	return answer(connection, server, request, &reply);
 }
 
 /* Asks the supervisor, who answers later. 0, or -1 where the connection is at its end. */
@@ -550,10 +667,47 @@ static int ask_reload(
 		error = channel_send(server->channel, &message);
 	if (error) {
 		reply.error = (uint32_t)-error;
-		return answer(connection, request, &reply);
+		return answer(connection, server, request, &reply);
 	}
 	connection->reload = request->id;
 	return 0;
+}
+
+/* Takes what the request is going to use. 0, or -EDQUOT, which has been recorded. */
+static int take_all(
+	struct connection *connection, struct server *server, const struct request *request)
+{
+	struct account_refusal refusal;
+	int error = account_request(connection->account, request->began, &refusal);
+
+	if (error) {
+		operations_refused(server->operations, &connection->peer, &refusal);
+		return error;
+	}
+	return gives_descriptor(request) ? take(connection, server, ACCOUNT_DESCRIPTORS) : 0;
+}
+
+/* Does the request, or has it done in the lane, and answers it. 0, or -1 where the connection is at its end. */
+static int run(struct connection *connection, struct server *server, const struct request *request,
+	bool stranger, size_t length)
+{
+	struct reply reply = {.descriptor = -1};
+	int error = take_all(connection, server, request);
+
+	if (!error) {
+		operations_run(server->operations, &connection->peer, stranger, request, &reply);
+		if (reply.deferred) {
+			error = put_into_lane(
+				connection, server, request, stranger, &reply, length);
+			if (!error)
+				return 0;
+		}
+		if (gives_descriptor(request) && reply.descriptor < 0)
+			account_give_back(connection->account, ACCOUNT_DESCRIPTORS, 1);
+	}
+	if (error)
+		reply = (struct reply){.error = (uint32_t)-error, .descriptor = -1};
+	return answer(connection, server, request, &reply);
 }
 
 static int serve(struct connection *connection, struct server *server)
@@ -573,7 +727,7 @@ static int serve(struct connection *connection, struct server *server)
 	if (reason) {
 		operations_malformed(operations, peer, &request, reason, -error);
 		reply.error = (uint32_t)-error;
-		answer(connection, &request, &reply);
+		answer(connection, server, &request, &reply);
 		return -1;
 	}
 	bool stranger = !message.known || (!peer_sent(peer, &message.sender) &&
@@ -582,21 +736,13 @@ static int serve(struct connection *connection, struct server *server)
 		return answer_sync(connection, server, &request);
 	if (request.operation == FDBROKER_RELOAD && !stranger)
 		return ask_reload(connection, server, &request);
-	operations_run(operations, peer, stranger, &request, &reply);
-	if (reply.deferred) {
-		error = put_into_lane(
-			connection, server, &request, stranger, &reply, (size_t)message.length);
-		if (!error)
-			return 0;
-		reply = (struct reply){.error = (uint32_t)-error, .descriptor = -1};
-	}
-	return answer(connection, &request, &reply);
+	return run(connection, server, &request, stranger, (size_t)message.length);
 }
 
 int connection_ready(struct connection *connection, uint32_t events, struct server *server)
 {
 	if (connection->first) {
-		if ((events & (EPOLLERR | EPOLLHUP)) || flush(connection))
+		if ((events & (EPOLLERR | EPOLLHUP)) || flush(connection, server))
 			return -1;
 	} else if (connection->jobs >= CONNECTION_JOBS_MAX) {
 		if (events & (EPOLLERR | EPOLLHUP))

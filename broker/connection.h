@@ -10,12 +10,18 @@
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H
 
+#include "accounts.h"
 #include "lane.h"
 #include "operations.h"
+#include "undelivered.h"
+
+/* ms that a client may leave replies waiting without taking one; then it is dropped. */
+#define CONNECTION_PATIENCE 30000
 
 /* Requests of one connection that may be in the lane; the next are not read until one is done. */
 #define CONNECTION_JOBS_MAX 16
 
+struct account;
 struct waiting;
 
 struct connection {
@@ -25,12 +31,14 @@ struct connection {
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
 	struct account *account; /* the thread's, which closes it; NULL where none is open */
-	struct connection *previous, *next; /* of the thread's list */
-	int64_t expires;		    /* ms of CLOCK_MONOTONIC; 0: never */
-	struct waiting *first, **last;	    /* replies that the client has no room for */
-	unsigned int jobs;		    /* in the lane */
-	bool closed;			    /* it is kept for these only */
-	uint32_t reload;		    /* the id of its request for a reload; 0: none */
+	struct connection *previous, *next;	       /* of the thread's list */
+	int64_t expires;			       /* ms of CLOCK_MONOTONIC; 0: never */
+	struct waiting *first, **last;		       /* replies that the client has no room for */
+	struct connection *next_slow, **previous_slow; /* of those that have some */
+	int64_t patience;			       /* ms: until when it may take none of them */
+	unsigned int jobs;			       /* in the lane */
+	bool closed;				       /* it is kept for these only */
+	uint32_t reload; /* the id of its request for a reload; 0: none */
 };
 
 /* What one event thread serves its connections with. */
@@ -45,6 +53,10 @@ struct server {
 	struct job *first, **last; /* the thread's jobs that are waited for, by deadline */
 	struct job *stuck;	   /* those that nobody waits for, and that have not stopped yet */
 	int64_t prod;		   /* ms: when to tell those again to stop */
+	struct connection *slow,
+		**last_slow; /* connections whose replies wait, by when they are given up */
+	struct undelivered
+		undelivered; /* sockets of those that are gone and have received not all */
 	char buffer[FDBROKER_REQUEST_MAX + 1];
 };
 

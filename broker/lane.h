@@ -43,6 +43,8 @@ struct job {
 	/* The submitter's own. */
 	struct job *next_own, **previous_own;
 	struct connection *connection;
+	struct account *account; /* where it is counted, held; NULL: nowhere */
+	bool descriptor;	 /* one has been taken of it for the reply */
 	int64_t deadline;
 	bool abandoned;
 	unsigned int prodded;

@@ -67,8 +67,6 @@ static void list_stranger(struct loop *loop, struct connection *connection)
 static void drop(struct loop *loop, struct connection *connection)
 {
 	list_remove(connection);
-	account_close(connection->account, clock_ns());
-	connection->account = NULL;
 	--*loop->house->service->connections;
 	connection_close(connection, &loop->server);
 }
@@ -76,24 +74,6 @@ static void drop(struct loop *loop, struct connection *connection)
 static void end_connection(void *context, struct connection *connection)
 {
 	drop(context, connection);
-}
-
-/* They are counted by the same numbers. */
-_Static_assert((int)STATISTICS_LIMITS == (int)ACCOUNT_KINDS, "a name for each kind");
-
-static void record_limit(struct loop *loop, const struct account_refusal *refusal)
-{
-	struct audit_line *line = &loop->server.operations->line;
-
-	audit_begin(line, loop->house->service->log, "limit");
-	audit_string(line, "verdict", "error");
-	audit_number(line, "uid", refusal->uid);
-	audit_string(line, "reason",
-		refusal->total ? "too many connections of one subject"
-			       : "too many connections of one uid");
-	audit_number(line, "connections", refusal->limit);
-	audit_errno(line, EDQUOT);
-	audit_end(line);
 }
 
 /* Counts the connection against its uid and its subjects. 0, -EDQUOT or -ENOMEM. */
@@ -105,10 +85,7 @@ static int open_account(struct loop *loop, struct connection *connection)
 		connection->socket, clock_ns(), &connection->account, &refusal);
 
 	if (error == -EDQUOT)
-		statistics_limit(
-			&loop->server.operations->statistics, (enum statistics_limit)refusal.kind);
-	if (error == -EDQUOT && refusal.first)
-		record_limit(loop, &refusal);
+		operations_refused(loop->server.operations, peer, &refusal);
 	return error;
 }
 
@@ -355,8 +332,8 @@ static int keep_time(struct loop *loop)
 	struct server *server = &loop->server;
 	const struct record *record = &server->operations->record;
 
-	if (stranger == &loop->strangers && !server->first && !server->stuck &&
-		sums_due(record->sums) == INT64_MAX)
+	if (stranger == &loop->strangers && !server->first && !server->stuck && !server->slow &&
+		!server->undelivered.first && sums_due(record->sums) == INT64_MAX)
 		return -1;
 	int64_t now = clock_ms();
 	/* Before what else is due, which may add to it. */
@@ -366,6 +343,9 @@ static int keep_time(struct loop *loop)
 		stranger = loop->strangers.next;
 	}
 	int64_t due = connection_expire(server, now, end_connection, loop);
+	int kept = undelivered_check(&server->undelivered, clock_ns());
+	if (kept >= 0)
+		due = sooner(due, now + kept);
 	stranger = loop->strangers.next;
 	if (stranger != &loop->strangers)
 		due = sooner(due, stranger->expires);
@@ -451,6 +431,7 @@ struct loop *loop_new(struct house *house)
 	loop->last_arrival = &loop->arrivals;
 	loop->last_done = &loop->done;
 	server->last = &server->first;
+	server->last_slow = &server->slow;
 	server->lane = house->lane;
 	server->channel = house->channel;
 	server->open_timeout = house->open_timeout;
@@ -483,6 +464,7 @@ void loop_free(struct loop *loop)
 		drop(loop, loop->known.next);
 	while (loop->strangers.next != &loop->strangers)
 		drop(loop, loop->strangers.next);
+	undelivered_release(&loop->server.undelivered, clock_ns());
 	if (loop->server.epoll >= 0)
 		close(loop->server.epoll);
 	if (loop->wake.descriptor >= 0)

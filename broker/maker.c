@@ -129,9 +129,13 @@ static bool is_proper(const struct maker *maker, const struct channel_message *m
 {
 	switch (message->type) {
 	case CHANNEL_VIEW:
+	case CHANNEL_TEMPLATE:
+	case CHANNEL_USER:
 	case CHANNEL_EXE:
 	case CHANNEL_LOADED:
 		return maker->loading && message->descriptor < 0;
+	case CHANNEL_CALLERS:
+		return !maker->loading && message->descriptor < 0;
 	case CHANNEL_RENEW:
 	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
@@ -157,17 +161,20 @@ static void hear(struct maker *maker)
 		error = settle_remember(&maker->exes, &message);
 		break;
 	case CHANNEL_VIEW:
+	case CHANNEL_TEMPLATE:
+	case CHANNEL_USER:
 		error = making_name(maker->making, &message);
 		break;
 	}
 	if (error)
 		end();
-	if (message.type == CHANNEL_EXE || give(maker, &message))
+	if (message.type == CHANNEL_EXE || message.type == CHANNEL_USER || give(maker, &message))
 		return;
 	if (message.descriptor >= 0)
 		close(message.descriptor);
 	message.descriptor = -1;
 	message.error = ETIMEDOUT;
+	message.attributes = 0;
 	message.text[0] = '\0';
 	if (message.type != CHANNEL_IDENTIFY)
 		message.type = CHANNEL_VIEW;

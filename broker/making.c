@@ -4,6 +4,7 @@
 #include "clone.h"
 #include "mounts.h"
 #include "prompt.h"
+#include "template.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* Views that a worker may name. */
-#define VIEWS_MAX 65536
+/* Views and templates that a worker may name. */
+#define NAMED_MAX (1u << 20)
 
 /* User namespaces that are kept: making one takes a process. */
 #define NAMESPACES 64
@@ -27,8 +28,17 @@ struct made {
 	struct idmap map;
 	uint64_t mounts;	/* mounts_signature, when it was made */
 	struct watches watches; /* of the answer that was given last */
+	uint32_t asked;		/* of a slot: the question by which it was taken last */
 	bool busy;		/* some thread makes it, and adds to ... */
 	struct watches coming;	/* ... these */
+};
+
+/* What the worker has named. Constant from then on. */
+struct named {
+	char *path; /* of a template: with variables */
+	uint32_t attributes;
+	struct idmap map;
+	struct made *made; /* NULL for a template: there is one for each caller, in a slot */
 };
 
 struct making {
@@ -36,8 +46,12 @@ struct making {
 	int mountinfo;
 	struct watcher watcher;
 	pthread_mutex_t mutex; /* of what follows, but for the `coming` of who is busy */
-	struct made **views;
+	struct named *named;
 	size_t count, room;
+	struct made *slots[CHANNEL_SLOTS]; /* numbered behind what is named; NULL: never used */
+	struct template_users users;
+	bool probed; /* ... whether there can be views at all: */
+	int probe;   /* 0 or a negative errno */
 	/* The user namespaces made last: one for each caller of an idmapped tree. */
 	struct {
 		struct idmap map;
@@ -80,10 +94,25 @@ static bool has(const struct watches *watches, int watch)
 	return false;
 }
 
+/* One more than there are numbers for views. */
+static size_t end(const struct making *making)
+{
+	return making->count + CHANNEL_SLOTS;
+}
+
+/* The view of that number; NULL for a template, and for a slot that was never used. */
+static struct made *numbered(const struct making *making, size_t number)
+{
+	return number < making->count ? making->named[number].made
+				      : making->slots[number - making->count];
+}
+
 static bool is_used(const struct making *making, int watch)
 {
-	for (size_t i = 0; i < making->count; i++) {
-		const struct made *made = making->views[i];
+	for (size_t i = 0; i < end(making); i++) {
+		const struct made *made = numbered(making, i);
+		if (!made)
+			continue;
 		if (has(&made->watches, watch) || (made->busy && has(&made->coming, watch)))
 			return true;
 	}
@@ -208,7 +237,6 @@ static void make(struct making *making, struct made *made, struct channel_messag
 		close(view);
 		view = error;
 	}
-	message->type = CHANNEL_VIEW;
 	message->attributes = attributes;
 	message->error = view < 0 ? -view : 0;
 	message->descriptor = view < 0 ? -1 : view;
@@ -229,99 +257,218 @@ static void renew(struct making *making, struct made *made, struct channel_messa
 	pthread_mutex_unlock(&making->mutex);
 }
 
-int making_name(struct making *making, const struct channel_message *message)
-{
-	struct made *made;
+/* ---- naming ----------------------------------------------------------------------------------- */
 
-	if (message->index != making->count || making->count == VIEWS_MAX ||
-		message->attributes >= 2 * VIEW_IDMAP || message->text[0] != '/')
-		return -EPROTO;
-	made = calloc(1, sizeof(*made));
-	if (made)
-		made->path = strdup(message->text);
-	if (!made || !made->path) {
-		free(made);
+static bool reserve(struct making *making)
+{
+	size_t room = making->room ? 2 * making->room : 64;
+	struct named *list;
+
+	if (making->count < making->room)
+		return true;
+	list = realloc(making->named, room * sizeof(*list));
+	if (!list)
+		return false;
+	making->named = list;
+	making->room = room;
+	return true;
+}
+
+static bool is_proper(const struct making *making, const struct channel_message *message)
+{
+	return message->index == making->count && making->count < NAMED_MAX &&
+	       message->attributes < 2 * VIEW_IDMAP &&
+	       (message->text[0] == '/' ||
+		       (message->type == CHANNEL_TEMPLATE && message->text[0] == '%'));
+}
+
+/* With the lock. 0 or -ENOMEM. */
+static int add_named(struct making *making, const struct channel_message *message)
+{
+	struct named named = {.attributes = message->attributes, .map = message->map};
+
+	if (!reserve(making))
+		return -ENOMEM;
+	named.path = strdup(message->text);
+	if (named.path && message->type != CHANNEL_TEMPLATE) {
+		named.made = calloc(1, sizeof(*named.made));
+		if (named.made)
+			*named.made = (struct made){
+				.path = named.path,
+				.attributes = named.attributes,
+				.map = named.map,
+			};
+	}
+	if (!named.path || (message->type != CHANNEL_TEMPLATE && !named.made)) {
+		free(named.path);
 		return -ENOMEM;
 	}
-	made->attributes = message->attributes;
-	made->map = message->map;
-	pthread_mutex_lock(&making->mutex);
-	if (making->count == making->room) {
-		size_t room = making->room ? 2 * making->room : 64;
-		struct made **views = realloc(making->views, room * sizeof(*views));
-		if (views) {
-			making->views = views;
-			making->room = room;
-		}
-	}
-	bool noted = making->count < making->room;
-	if (noted)
-		making->views[making->count++] = made;
-	pthread_mutex_unlock(&making->mutex);
-	if (noted)
-		return 0;
-	free(made->path);
-	free(made);
-	return -ENOMEM;
+	making->named[making->count++] = named;
+	return 0;
 }
 
-/* ---- devices ---------------------------------------------------------------------------------- */
-
-/* The device is opened here: a view in which that is possible is nothing to give away. */
-static void open_device(const struct made *made, struct channel_message *message)
+int making_name(struct making *making, const struct channel_message *message)
 {
-	int directory = watch_open(made->path);
-	int device = directory;
+	int error = -EPROTO;
 
-	if (directory >= 0) {
-		device = clone_open_device(
-			directory, made->attributes, message->text, (int)message->attributes);
-		close(directory);
-	}
-	message->type = CHANNEL_VIEW;
-	message->error = device < 0 ? -device : 0;
-	message->descriptor = device < 0 ? -1 : device;
-	message->text[0] = '\0';
+	pthread_mutex_lock(&making->mutex);
+	if (message->type == CHANNEL_USER)
+		error = template_remember(&making->users, message);
+	else if (is_proper(making, message))
+		error = add_named(making, message);
+	pthread_mutex_unlock(&making->mutex);
+	return error;
 }
 
-/* The view of that number, for whoever is to make it: nobody else does until then. -ETIMEDOUT where somebody does. */
+/* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
+static void probe(struct making *making, struct channel_message *message)
+{
+	pthread_mutex_lock(&making->mutex);
+	if (!making->probed) {
+		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int view = root < 0 ? -errno : clone_directory(root, 0, -1);
+		if (root >= 0)
+			close(root);
+		if (view >= 0)
+			close(view);
+		making->probe = view < 0 ? view : 0;
+		making->probed = true;
+	}
+	int error = making->probe;
+	pthread_mutex_unlock(&making->mutex);
+	bool plain = making->plain && (error == -EPERM || error == -ENOSYS);
+	message->attributes = plain ? VIEW_PLAIN : 0;
+	message->error = plain ? 0 : -error;
+}
+
+/* ---- answering -------------------------------------------------------------------------------- */
+
+/*
+ * Makes the slot that of the template and the caller that are asked for, with the lock. 0, or a negative errno: -EPROTO
+ * where a worker does not ask for this, -ETIMEDOUT where the slot is still busy, those of template_expand.
+ */
+static int take_slot(
+	struct making *making, const struct channel_message *message, struct made **made)
+{
+	const struct named *template;
+	char path[CHANNEL_TEXT_MAX + 1];
+	int error;
+
+	if (message->index < making->count || message->index >= end(making) ||
+		message->attributes >= making->count)
+		return -EPROTO;
+	template = &making->named[message->attributes];
+	if (template->made)
+		return -EPROTO;
+	struct made **slot = &making->slots[message->index - making->count];
+	if (!*slot)
+		*slot = calloc(1, sizeof(**slot));
+	if (!*slot)
+		return -ENOMEM;
+	/* One that was overtaken has been given up, and the slot is another caller's by now. */
+	if ((*slot)->busy || (int32_t)(message->id - (*slot)->asked) < 0)
+		return -ETIMEDOUT;
+	error = template_expand(&making->users, template->path, message->uid, path);
+	char *copy = error ? NULL : strdup(path);
+	if (!copy)
+		return error ? error : -ENOMEM;
+	free((*slot)->path);
+	(*slot)->path = copy;
+	(*slot)->attributes = template->attributes;
+	(*slot)->map = template->map;
+	(*slot)->asked = message->id;
+	*made = *slot;
+	return 0;
+}
+
+/* The view to be made, for whoever is to make it: nobody else does until then. 0, or as take_slot. */
 static int find(struct making *making, const struct channel_message *message, struct made **made)
 {
-	bool make = message->type != CHANNEL_DEVICE;
 	int error = 0;
 
 	pthread_mutex_lock(&making->mutex);
-	*made = message->index < making->count ? making->views[message->index] : NULL;
-	if (!*made || (!make && !((*made)->attributes & VIEW_DEVICE)))
+	if (message->type == CHANNEL_CALLERS)
+		error = take_slot(making, message, made);
+	else
+		*made = message->index < making->count ? making->named[message->index].made : NULL;
+	if (!error && !*made)
 		error = -EPROTO;
-	else if (make && (*made)->busy)
+	/* It hangs: one thread of ours that does is enough. */
+	if (!error && (*made)->busy)
 		error = -ETIMEDOUT;
-	else if (make)
+	if (!error)
 		(*made)->busy = true;
 	pthread_mutex_unlock(&making->mutex);
 	return error;
 }
 
+/* Where a device is to be opened, and in what. Errors as of take_slot. */
+static int find_devices(struct making *making, const struct channel_message *message,
+	char path[CHANNEL_TEXT_MAX + 1], uint32_t *attributes)
+{
+	int error = -EPROTO;
+
+	pthread_mutex_lock(&making->mutex);
+	if (message->index < making->count &&
+		(making->named[message->index].attributes & VIEW_DEVICE)) {
+		const struct named *named = &making->named[message->index];
+		*attributes = named->attributes;
+		error = 0;
+		if (named->made)
+			strcpy(path, named->path);
+		else
+			error = template_expand(&making->users, named->path, message->uid, path);
+	}
+	pthread_mutex_unlock(&making->mutex);
+	return error;
+}
+
+/* The device is opened here: a view in which that is possible is nothing to give away. 0 or -EPROTO. */
+static int open_device(struct making *making, struct channel_message *message)
+{
+	char path[CHANNEL_TEXT_MAX + 1];
+	uint32_t attributes;
+	int error = find_devices(making, message, path, &attributes);
+	int device = error ? error : watch_open(path);
+
+	if (error == -EPROTO)
+		return error;
+	if (device >= 0) {
+		int directory = device;
+		device = clone_open_device(
+			directory, attributes, message->text, (int)message->attributes);
+		close(directory);
+	}
+	message->error = device < 0 ? -device : 0;
+	message->descriptor = device < 0 ? -1 : device;
+	message->text[0] = '\0';
+	return 0;
+}
+
 int making_answer(struct making *making, struct channel_message *message)
 {
 	struct made *made;
-	int error = find(making, message, &made);
+	int error = 0;
 
-	if (error == -ETIMEDOUT) {
-		/* It hangs: one thread of ours that does is enough. */
-		message->type = CHANNEL_VIEW;
-		message->error = ETIMEDOUT;
-		message->descriptor = -1;
+	if (message->type == CHANNEL_DEVICE) {
+		error = open_device(making, message);
+	} else if (message->type == CHANNEL_TEMPLATE) {
 		message->text[0] = '\0';
-		return 0;
+		probe(making, message);
+	} else {
+		error = find(making, message, &made);
+		if (!error) {
+			renew(making, made, message);
+		} else if (error != -EPROTO) {
+			message->attributes = 0;
+			message->error = -error;
+			message->descriptor = -1;
+			message->text[0] = '\0';
+			error = 0;
+		}
 	}
-	if (error)
-		return error;
-	if (message->type == CHANNEL_DEVICE)
-		open_device(made, message);
-	else
-		renew(making, made, message);
-	return 0;
+	message->type = CHANNEL_VIEW;
+	return error;
 }
 
 /* ---- mounts ----------------------------------------------------------------------------------- */
@@ -336,8 +483,10 @@ void making_mounts(
 {
 	pthread_mutex_lock(&making->mutex);
 	char *text = mounts_read(making->mountinfo);
-	for (size_t i = 0; i < making->count; i++) {
-		struct made *made = making->views[i];
+	for (size_t i = 0; i < end(making); i++) {
+		struct made *made = numbered(making, i);
+		if (!made)
+			continue;
 		uint64_t signature = text ? mounts_signature(text, made->path) : 0;
 		if (text && signature == made->mounts)
 			continue;

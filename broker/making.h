@@ -2,7 +2,8 @@
 /*
  * making.h: the maker's table of views: which ones its worker has named, making them, making them anew, and noticing
  * mounts. The worker names each view once, by its path, while it loads; afterwards it can ask for those again by
- * their number, and for nothing else.
+ * their number, and for nothing else. Where a path has variables, a template, it chooses whose directory it gets, by a
+ * uid, and which of CHANNEL_SLOTS numbers that view goes by from then on.
  *
  * Several threads may make views at once, and any of them may hang on a file system: so nothing that touches one is
  * done under the table's lock.
@@ -25,11 +26,14 @@ struct making *making_new(bool plain);
 /* The inotify instance whose reports are the worker's; the table's own. */
 int making_inotify(const struct making *making);
 
-/* Notes a VIEW, in the order of the worker's. 0; a negative errno where this is nothing that a worker says. */
+/*
+ * Notes a VIEW or a TEMPLATE, in the order of the worker's, or a USER. 0; a negative errno where this is nothing that a
+ * worker says.
+ */
 int making_name(struct making *making, const struct channel_message *message);
 
 /*
- * Answers a VIEW that has been noted, a RENEW or a DEVICE. The answer is put in the place of `message`; its
+ * Answers a VIEW or a TEMPLATE that has been noted, a RENEW, a CALLERS or a DEVICE. The answer is put in the place of `message`; its
  * descriptor is the caller's to send and to close. 0; a negative errno where this is nothing that a worker says.
  */
 int making_answer(struct making *making, struct channel_message *message);

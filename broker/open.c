@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "open.h"
 
+#include "types.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,6 +35,7 @@ struct opening {
 	const struct peer *peer;
 	int flags; /* the caller's, but for those in IGNORED */
 	mode_t mode;
+	uint32_t rights; /* that opening a file that is there takes */
 	struct policy_decision access, create;
 	bool may_access, may_create;
 	/* Set by whichever way opened it. */
@@ -134,6 +137,20 @@ static int create_file(struct opening *opening, int view, const char *relative)
 	return error;
 }
 
+/* For one who may not write, but perhaps append. If not, the decision stays the one about writing. */
+static bool decide_append(struct opening *opening)
+{
+	struct policy_decision decision;
+	uint32_t rights = opening->rights & ~(uint32_t)POLICY_WRITE;
+
+	if (rights == opening->rights ||
+		!resolve_decide(&opening->resolution, rights | POLICY_APPEND, &decision))
+		return false;
+	opening->rights = rights | POLICY_APPEND;
+	opening->access = decision;
+	return true;
+}
+
 /* Decides on the path as it now stands. False where nothing of it may be touched. */
 static bool decide(struct opening *opening)
 {
@@ -141,9 +158,12 @@ static bool decide(struct opening *opening)
 	bool creates = opening->flags & (O_CREAT | TMPFILE);
 	bool must_create = (opening->flags & TMPFILE) || (creates && (opening->flags & O_EXCL));
 
+	opening->rights = access_rights(opening->flags);
 	opening->may_access =
-		!must_create &&
-		resolve_decide(resolution, access_rights(opening->flags), &opening->access);
+		!must_create && resolve_decide(resolution, opening->rights, &opening->access);
+	if (!must_create && !opening->may_access &&
+		(opening->flags & (O_APPEND | O_TRUNC)) == O_APPEND)
+		opening->may_access = decide_append(opening);
 	opening->may_create = creates && !resolution->last_followed &&
 			      resolve_decide(resolution, POLICY_CREATE, &opening->create);
 	return opening->may_access || opening->may_create;
@@ -154,8 +174,7 @@ static void settle(struct opening *opening, bool create)
 	if (create)
 		resolve_settle(&opening->resolution, POLICY_CREATE, &opening->create);
 	else
-		resolve_settle(
-			&opening->resolution, access_rights(opening->flags), &opening->access);
+		resolve_settle(&opening->resolution, opening->rights, &opening->access);
 }
 
 /*
@@ -165,7 +184,7 @@ static void settle(struct opening *opening, bool create)
 static int open_device(struct opening *opening, int view, const char *relative)
 {
 	uint32_t types = opening->access.types;
-	uint32_t attributes = resolve_attributes(access_rights(opening->flags), &opening->access);
+	uint32_t attributes = resolve_attributes(opening->rights, &opening->access);
 	const struct resolver *resolver = opening->resolution.resolver;
 	struct stat status;
 
@@ -182,8 +201,8 @@ static int open_device(struct opening *opening, int view, const char *relative)
 	close(node);
 	if (!granted)
 		return -EACCES;
-	return views_open_device(
-		resolver->views, opening->access.directory, attributes, relative, opening->flags);
+	return views_open_device(resolver->views, opening->access.directory, attributes,
+		opening->peer->caller, relative, opening->flags);
 }
 
 /* One try at the path as it now stands; -ELOOP sets *view and *relative to where the link was met. */
@@ -191,9 +210,7 @@ static int try_create(struct opening *opening, int *view, const char **relative)
 {
 	settle(opening, true);
 	*view = resolve_view(&opening->resolution, POLICY_CREATE, &opening->create, relative);
-	int error = *view < 0 ? *view
-			      : resolve_check_names(
-					&opening->resolution, *view, *relative, &opening->create);
+	int error = *view < 0 ? *view : resolve_check_names(&opening->resolution, *view, *relative);
 	return error ? error : create_file(opening, *view, *relative);
 }
 
@@ -236,14 +253,12 @@ static int open_present(struct opening *opening, int view, const char *relative)
 
 static int try_access(struct opening *opening, int *view, const char **relative)
 {
-	uint32_t rights = access_rights(opening->flags);
-
 	settle(opening, false);
 	opening->granted = &opening->access;
-	*view = resolve_view(&opening->resolution, rights, &opening->access, relative);
+	*view = resolve_view(&opening->resolution, opening->rights, &opening->access, relative);
 	if (*view < 0)
 		return *view;
-	int error = resolve_check_names(&opening->resolution, *view, *relative, &opening->access);
+	int error = resolve_check_names(&opening->resolution, *view, *relative);
 	if (error)
 		return error;
 	int file = open_present(opening, *view, *relative);
@@ -305,19 +320,13 @@ static int open_or_create(struct opening *opening)
 	return file;
 }
 
-static bool is_granted(const struct stat *status, const struct policy_decision *decision)
+/* Whether nothing but appending can be done with the file. O_APPEND alone its holder takes away (fcntl(2)). */
+static bool is_append_only(int file)
 {
-	switch (status->st_mode & S_IFMT) {
-	case S_IFREG:
-		return true;
-	case S_IFCHR:
-		return decision->types & POLICY_TYPE_CHARDEV;
-	case S_IFBLK:
-		return decision->types & POLICY_TYPE_BLOCKDEV;
-	case S_IFIFO:
-		return decision->types & POLICY_TYPE_FIFO;
-	}
-	return false;
+	struct statx status;
+
+	return statx(file, "", AT_EMPTY_PATH, STATX_TYPE, &status) == 0 &&
+	       (status.stx_attributes & STATX_ATTR_APPEND);
 }
 
 /* Refuses what is not of a type that the rule allows, and gives the caller the flags it asked for. */
@@ -328,9 +337,15 @@ static int hand_over(int file, const struct opening *opening, struct outcome *ou
 	/* glibc's fstat is newfstatat, which is slower by a path look-up. */
 	if (syscall(SYS_fstat, file, &status) < 0)
 		return -errno;
-	if (!is_granted(&status, opening->granted)) {
+	if (!type_granted(status.st_mode, opening->granted->types)) {
 		outcome->verdict = VERDICT_DENY;
 		outcome->reason = "the policy does not allow this type of file";
+		return -EACCES;
+	}
+	if (opening->granted == &opening->access && (opening->rights & POLICY_APPEND) &&
+		!is_append_only(file)) {
+		outcome->verdict = VERDICT_DENY;
+		outcome->reason = "append is for files with the append-only attribute (chattr +a)";
 		return -EACCES;
 	}
 	if ((!(opening->flags & O_NONBLOCK) || (opening->flags & O_DIRECT)) &&

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "operations.h"
 
+#include "attributes.h"
+#include "change.h"
 #include "clock.h"
+#include "move.h"
 #include "open.h"
 #include "tree.h"
 
@@ -177,6 +180,35 @@ static int run_list(struct operations *operations, const struct peer *peer,
 	return run_inspection(operations, peer, request, reply, inspect_list);
 }
 
+/* For those that change something, and answer nothing but that. */
+static int run_change(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	static int (*const changes[])(const struct resolver *resolver, const struct peer *peer,
+		const struct request *request, struct outcome *outcome) = {
+		[FDBROKER_MKDIR] = change_mkdir,
+		[FDBROKER_RMDIR] = change_rmdir,
+		[FDBROKER_UNLINK] = change_unlink,
+		[FDBROKER_RENAME] = move_rename,
+		[FDBROKER_LINK] = move_link,
+		[FDBROKER_SYMLINK] = change_symlink,
+		[FDBROKER_CHMOD] = attributes_chmod,
+		[FDBROKER_UTIMENS] = attributes_utimens,
+	};
+	__attribute__((uninitialized)) struct outcome outcome;
+
+	outcome.rights = 0;
+	outcome.opened[0] = '\0';
+	int error = changes[request->operation](&operations->resolver, peer, request, &outcome);
+	if (error == -EINPROGRESS)
+		return put_off(reply, &outcome);
+	if (error)
+		record_failure(operations, peer, request, &outcome, error);
+	else
+		record_success(operations, peer, request, &outcome);
+	return error;
+}
+
 int operations_administer(
 	struct operations *operations, const struct peer *peer, const struct request *request)
 {
@@ -190,6 +222,50 @@ int operations_administer(
 		return -EACCES;
 	}
 	return request->path_length || request->flags || request->mode ? -EINVAL : 0;
+}
+
+/* They are counted by the same numbers. */
+_Static_assert((int)STATISTICS_LIMITS == (int)ACCOUNT_KINDS, "a name for each kind");
+
+/* The name of the subject whose callers together have too much. */
+static const char *subject_name(const struct policy_caller *caller, uint32_t number)
+{
+	for (size_t i = 0; i < policy_caller_subjects(caller); i++) {
+		uint32_t subject;
+		policy_caller_totals(caller, i, &subject);
+		if (subject == number)
+			return policy_caller_subject(caller, i);
+	}
+	return NULL;
+}
+
+void operations_refused(struct operations *operations, const struct peer *peer,
+	const struct account_refusal *refusal)
+{
+	static const char *const reasons[ACCOUNT_KINDS] = {
+		[ACCOUNT_CONNECTIONS] = "too many connections",
+		[ACCOUNT_OPENS] = "too many opens in flight",
+		[ACCOUNT_DESCRIPTORS] = "too many descriptors that were not received",
+		[ACCOUNT_BYTES] = "too many replies that were not received",
+		[ACCOUNT_REQUESTS] = "too many requests a second",
+	};
+	struct audit_line *line = &operations->line;
+
+	statistics_limit(&operations->statistics, (enum statistics_limit)refusal->kind);
+	if (!refusal->first)
+		return;
+	audit_begin(line, operations->service->log, "limit");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "uid", refusal->uid);
+	if (refusal->total)
+		audit_string(line, "subject", subject_name(peer->caller, refusal->subject));
+	audit_string(line, "reason", reasons[refusal->kind]);
+	audit_string(line, "limit", account_kind_name(refusal->kind));
+	audit_number(line, "most", refusal->limit);
+	audit_number(line, "value", (int64_t)refusal->value);
+	audit_number(line, "refusals", (int64_t)refusal->refusals);
+	audit_errno(line, EDQUOT);
+	audit_end(line);
 }
 
 static int run_status(struct operations *operations, const struct peer *peer,
@@ -236,6 +312,14 @@ static const struct {
 	{FDBROKER_READLINK, run_readlink},
 	{FDBROKER_LIST, run_list},
 	{FDBROKER_TREE, run_tree},
+	{FDBROKER_MKDIR, run_change},
+	{FDBROKER_RMDIR, run_change},
+	{FDBROKER_UNLINK, run_change},
+	{FDBROKER_RENAME, run_change},
+	{FDBROKER_LINK, run_change},
+	{FDBROKER_SYMLINK, run_change},
+	{FDBROKER_CHMOD, run_change},
+	{FDBROKER_UTIMENS, run_change},
 };
 
 /* The errno, negative, or 0. */

@@ -5,6 +5,7 @@
 #ifndef BROKER_OPERATIONS_H
 #define BROKER_OPERATIONS_H
 
+#include "accounts.h"
 #include "clock.h"
 #include "inspect.h"
 #include "peer.h"
@@ -64,6 +65,10 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 /* Whether the peer may tell the daemon what to do. 0, or -EACCES after recording it; -EINVAL for a request with a path. */
 int operations_administer(
 	struct operations *operations, const struct peer *peer, const struct request *request);
+
+/* Counts, and records where it is to be told of, that a limit left no room for what the peer wanted. */
+void operations_refused(struct operations *operations, const struct peer *peer,
+	const struct account_refusal *refusal);
 
 /* Records that a message of `peer` was no request, before its connection is closed. */
 void operations_malformed(struct operations *operations, const struct peer *peer,

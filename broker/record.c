@@ -101,11 +101,15 @@ void record_request(const struct record *record, const struct peer *peer,
 
 	if (!error && !record->grants && !policy_caller_logs_grants(peer->caller))
 		return;
-	if (error && !admit(record, peer, &kind, request->path_length + strlen(outcome->opened)))
+	if (error &&
+		!admit(record, peer, &kind,
+			request->path_length + request->extra_length + strlen(outcome->opened)))
 		return;
 	begin(record, peer, !error ? "allow" : kind.denied ? "deny" : "error");
 	add_rights(line, kind.rights);
 	audit_bytes(line, "path", request->path, request->path_length);
+	if (request->operation == FDBROKER_RENAME || request->operation == FDBROKER_LINK)
+		audit_bytes(line, "to", request->extra, request->extra_length);
 	if (outcome->opened[0])
 		audit_string(line, "opened", outcome->opened);
 	add_rule(line, kind.rule);

@@ -20,6 +20,9 @@ struct request {
 	uint32_t mode;
 	const char *path;
 	size_t path_length;
+	/* A second path, a text or times. Of operations that take none it is empty. */
+	const char *extra;
+	size_t extra_length;
 	uint64_t began; /* when it was received: clock_ns; set by who receives it */
 };
 

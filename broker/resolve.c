@@ -77,11 +77,11 @@ int resolve_view(struct resolution *resolution, uint32_t rights,
 	const struct policy_decision *decision, const char **relative)
 {
 	struct views *views = resolution->resolver->views;
-	size_t prefix = views_prefix(views, decision->directory);
+	size_t prefix = views_prefix(views, decision->directory, resolution->caller);
 
 	views_let_go(resolution->hold);
 	int view = views_get(views, decision->directory, resolve_attributes(rights, decision),
-		resolution->resolver->patience, resolution->hold);
+		resolution->caller, resolution->resolver->patience, resolution->hold);
 
 	*relative = resolution->path + (prefix == 1 ? 1 : prefix + 1);
 	if (resolution->length <= prefix)
@@ -159,8 +159,7 @@ static int check_way(const struct resolver *resolver, int view, const char *rela
 	return folds ? -EACCES : 0;
 }
 
-int resolve_check_names(const struct resolution *resolution, int view, const char *relative,
-	const struct policy_decision *decision)
+int resolve_check_names(const struct resolution *resolution, int view, const char *relative)
 {
 	const struct resolver *resolver = resolution->resolver;
 
@@ -169,9 +168,7 @@ int resolve_check_names(const struct resolution *resolution, int view, const cha
 	if (!resolver->denies || !policy_denies_beneath(resolver->policy, resolution->caller,
 					 resolver->scratch, "/", 1))
 		return 0;
-	int error = views_fold(resolver->views, decision->directory)
-			    ? -EACCES
-			    : check_way(resolver, view, relative);
+	int error = views_fold(resolution->hold) ? -EACCES : check_way(resolver, view, relative);
 	if (error && error != -EINPROGRESS) {
 		resolution->outcome->verdict = VERDICT_DENY;
 		resolution->outcome->reason =
@@ -344,7 +341,7 @@ int resolve_open(
 		if (!allowed)
 			return -EACCES;
 		view = resolve_view(resolution, rights, decision, &relative);
-		file = view < 0 ? view : resolve_check_names(resolution, view, relative, decision);
+		file = view < 0 ? view : resolve_check_names(resolution, view, relative);
 		if (!file)
 			file = resolve_beneath(resolution->resolver, view, relative, flags, 0);
 		if (file != -ELOOP)

@@ -104,8 +104,7 @@ int resolve_view(struct resolution *resolution, uint32_t rights,
  * (vfat, cifs, a directory that folds case), or may (FUSE), while a deny could mean one of them. 0 or -EACCES; to
  * be asked before anything there is opened.
  */
-int resolve_check_names(const struct resolution *resolution, int view, const char *relative,
-	const struct policy_decision *decision);
+int resolve_check_names(const struct resolution *resolution, int view, const char *relative);
 
 /*
  * openat2(2) beneath `view`, close-on-exec, through no symbolic link. A descriptor or a negative errno:

@@ -25,7 +25,7 @@ int tree_open(const struct resolver *resolver, const struct peer *peer,
 	resolve_settle(&resolution, right, &decision);
 	if (decision.reason != POLICY_ALLOWED)
 		return -EACCES;
-	int tree = views_open_tree(resolver->views, decision.directory, writable, peer->uid,
+	int tree = views_open_tree(resolver->views, decision.directory, writable, peer->caller,
 		peer->gid, resolver->patience);
 	if (tree < 0)
 		outcome->verdict = VERDICT_ERROR;

@@ -8,7 +8,10 @@
  * is needed next. The kernel reports the first kind before the call that caused it returns (watch.h), so whoever
  * reads those reports before the next request never serves from a directory that has been replaced.
  *
- * It opens nothing itself, and names to the maker only what the policy names. Any thread may call what is below from
+ * A directory that the policy names with variables is another one for each caller. Its views are made when callers
+ * need them; the table keeps as many as it has places for.
+ *
+ * It opens nothing itself, and names to the maker only what the policy names, while the worker loads. Any thread may call what is below from
  * "serving" on.
  */
 #ifndef BROKER_VIEWS_H
@@ -47,38 +50,39 @@ struct views_hold {
 	struct shown *shown;
 };
 
+/* Whether names fold in a directory on the way to what is held (names.h). */
+bool views_fold(const struct views_hold *hold);
+
 /*
- * The descriptor (O_PATH, good until views_let_go) to open beneath for a decision on `directory`; or the negative
+ * The descriptor (O_PATH, good until views_let_go) to open beneath for a decision on `directory` for `caller`; or the negative
  * errno with which making it failed. With VIEW_EXEC the one without is given where only that exists: a descriptor
  * may do less than its grant, never more. Where the view is stale this waits for the maker, two seconds at most; -ETIMEDOUT.
  * -EINPROGRESS where that, or the file system of the view, is beyond `patience`.
  */
-int views_get(struct views *views, uint32_t directory, uint32_t attributes, enum patience patience,
-	struct views_hold *hold);
+int views_get(struct views *views, uint32_t directory, uint32_t attributes,
+	const struct policy_caller *caller, enum patience patience, struct views_hold *hold);
 void views_let_go(struct views_hold *hold);
 
 /*
- * How many bytes of the path of a directory of the policy name what its views show: all, unless the policy has
- * more directories than there are views of; 1 for "/".
+ * How many bytes of a path in a directory of the policy name what its view shows to `caller`: all of the directory's,
+ * unless the policy has more directories than there are views of; 1 for "/".
  */
-size_t views_prefix(const struct views *views, uint32_t directory);
+size_t views_prefix(
+	const struct views *views, uint32_t directory, const struct policy_caller *caller);
 
 /*
- * Opens a tree of the policy (policy_trees), for a caller of those ids. A descriptor that is the caller's of
+ * Opens a tree of the policy (policy_trees), for `caller`, whose group is `gid`. A descriptor that is the caller's of
  * this function, or a negative errno: -EACCES where there is no such tree here. `patience` as for views_get.
  */
-int views_open_tree(struct views *views, uint32_t tree, bool writable, uid_t uid, gid_t gid,
-	enum patience patience);
+int views_open_tree(struct views *views, uint32_t tree, bool writable,
+	const struct policy_caller *caller, gid_t gid, enum patience patience);
 
 /*
  * Has the maker open a device beneath the view, by its name there, with `flags` (open(2)), and waits for it. A descriptor, the
  * caller's of this function, which cannot be opened again with more; or a negative errno.
  */
 int views_open_device(struct views *views, uint32_t directory, uint32_t attributes,
-	const char *relative, int flags);
-
-/* Whether names fold in a directory on the way to what is shown for that directory of the policy (names.h). */
-bool views_fold(struct views *views, uint32_t directory);
+	const struct policy_caller *caller, const char *relative, int flags);
 
 /*
  * The descriptor to poll for changes, and what each thread calls whenever it has polled, before it serves anything:

@@ -16,6 +16,7 @@
 #include "command.h"
 #include "copy.h"
 #include "fdbroker.h"
+#include "mode.h"
 #include "operands.h"
 #include "report.h"
 
@@ -83,20 +84,6 @@ static int parse_flags(const struct command *self, const char *list, int *flags)
 	return 0;
 }
 
-static int parse_mode(const struct command *self, const char *text, mode_t *mode)
-{
-	const char *digit;
-	mode_t value = 0;
-
-	for (digit = text; *digit >= '0' && *digit <= '7' && value <= 07777; digit++)
-		value = value * 8 + (mode_t)(*digit - '0');
-	if (digit == text || *digit != '\0' || value > 07777)
-		return command_misused(
-			self, "`%s` is no mode: write it in octal, such as 0640", text);
-	*mode = value;
-	return 0;
-}
-
 /* Reads options up to the first other argument, to which optind then points. 0 or EXIT_USAGE. */
 static int parse_options(const struct command *self, int argc, char **argv, void *data)
 {
@@ -115,7 +102,7 @@ static int parse_options(const struct command *self, int argc, char **argv, void
 			error = parse_flags(self, optarg, &request->flags);
 			break;
 		case 'm':
-			error = parse_mode(self, optarg, &request->mode);
+			error = mode_parse(self, optarg, &request->mode);
 			request->has_mode = true;
 			break;
 		case 's':

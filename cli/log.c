@@ -198,6 +198,7 @@ static void print_request(const struct options *options, const json_t *record)
 	print_with(record, "subject", " (", ")");
 	print_with(record, "right", " ", "");
 	print_with(record, "path", " ", "");
+	print_with(record, "to", " to ", "");
 	print_with(record, "opened", " -> ", "");
 	print_with(record, "reason", ": ", "");
 	print_with(record, "errno", ", ", "");

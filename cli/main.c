@@ -81,6 +81,30 @@ static const struct command commands[] = {
 		"  --chdir           start COMMAND in it\n" SOCKET_HELP
 		"COMMAND gets the directory as the descriptor whose number is in $FDBROKER_TREE, and opens\n"
 		"what is beneath with permissions of its own. Without COMMAND, the names in it are printed.\n"},
+	{"mkdir", command_mkdir, "[--mode OCTAL] [--socket ADDRESS] PATH...", "make directories",
+		"  --mode OCTAL      their permissions; 0777 less the umask by default\n" SOCKET_HELP},
+	{"rmdir", command_rmdir, "[--socket ADDRESS] PATH...", "remove empty directories",
+		SOCKET_HELP},
+	{"unlink", command_unlink, "[--socket ADDRESS] PATH...",
+		"remove files, and the names of anything but directories", SOCKET_HELP},
+	{"rename", command_rename, "[--no-replace] [--exchange] [--socket ADDRESS] OLD NEW",
+		"give a file or directory another name",
+		"  --no-replace      fail if there is a NEW already\n"
+		"  --exchange        give NEW's file the name OLD\n" SOCKET_HELP},
+	{"link", command_link, "[--socket ADDRESS] OLD NEW", "give a file a second name",
+		SOCKET_HELP},
+	{"symlink", command_symlink, "[--socket ADDRESS] TEXT PATH", "make a symbolic link",
+		SOCKET_HELP},
+	{"chmod", command_chmod, "[--socket ADDRESS] OCTAL PATH...",
+		"set the permissions of files and directories", SOCKET_HELP},
+	{"utimens", command_utimens,
+		"[--accessed TIME] [--modified TIME] [--no-follow] [--socket ADDRESS] PATH...",
+		"set the times of files and directories",
+		"  --accessed TIME   of the last access\n"
+		"  --modified TIME   of the last modification\n"
+		"  --no-follow       set those of a symbolic link itself\n" SOCKET_HELP
+		"TIME is `now`, @SECONDS since 1970, or as in 2026-01-31T12:00:00Z; either may have\n"
+		"nine decimals. What is not given stays as it is; with neither, both become the present.\n"},
 	{"log", command_log, "[--file FILE] [--follow] [--json] [FILTER...]",
 		"show the broker's record to a person",
 		"  --file FILE       the record; " LOG_DEFAULT_FILE

@@ -52,10 +52,25 @@ int ask_about(struct fdbroker *broker, const char *path, bool directory, struct 
 	if (!path_is_canonical(path, &exchange->path_length))
 		return ask_spelled(broker, path, directory, exchange);
 	/* A message too long would cost the connection; a path too long is the broker's to judge. */
-	if (exchange->path_length > FDBROKER_REQUEST_MAX - sizeof(struct fdbroker_request))
+	if (exchange->path_length >
+		FDBROKER_REQUEST_MAX - sizeof(struct fdbroker_request) - exchange->extra_length)
 		return -ENAMETOOLONG;
 	exchange->path = path;
 	return connection_exchange(broker, exchange);
+}
+
+int ask_about_both(
+	struct fdbroker *broker, const char *path, const char *other, struct exchange *exchange)
+{
+	char buffer[ASK_PATH_BUFFER];
+	int error = ask_spell(other, false, buffer, &exchange->extra_length);
+
+	if (error < 0)
+		return error;
+	exchange->extra = buffer;
+	error = ask_about(broker, path, false, exchange);
+	exchange->extra = NULL;
+	return error;
 }
 
 int ask_failed(int error)

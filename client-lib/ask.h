@@ -28,6 +28,13 @@ int ask_spell(const char *path, bool directory, char buffer[ASK_PATH_BUFFER], si
  */
 int ask_about(struct fdbroker *broker, const char *path, bool directory, struct exchange *exchange);
 
+/*
+ * The same about two paths: `other`, in the broker's spelling too, is sent as the extra bytes. -ENAMETOOLONG where
+ * either is longer than a path may be.
+ */
+int ask_about_both(
+	struct fdbroker *broker, const char *path, const char *other, struct exchange *exchange);
+
 /* Sets errno to what the negative `error` says. Returns -1. */
 int ask_failed(int error);
 

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +20,6 @@
 #include "connection.h"
 #include "fdbroker-protocol.h"
 #include "mask.h"
-
-/* The mode that a file is to be created with: what was asked for, less the umask. */
-static uint32_t mode_to_send(mode_t mode)
-{
-	int state;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	mode &= 07777 & ~mask_get();
-	pthread_setcancelstate(state, NULL);
-	return mode;
-}
 
 CLIENT_API int fdbroker_open(struct fdbroker *broker, const char *path, int flags, ...)
 {
@@ -46,7 +34,7 @@ CLIENT_API int fdbroker_open(struct fdbroker *broker, const char *path, int flag
 		va_list arguments;
 
 		va_start(arguments, flags);
-		exchange.mode = mode_to_send(va_arg(arguments, mode_t));
+		exchange.mode = mask_apply(va_arg(arguments, mode_t));
 		va_end(arguments);
 	}
 	error = ask_about(broker, path, false, &exchange);

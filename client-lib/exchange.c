@@ -106,12 +106,17 @@ static int send_request(int fd, uint32_t id, const struct exchange *exchange)
 		.flags = exchange->flags,
 		.mode = exchange->mode,
 		.path_length = (uint16_t)exchange->path_length,
+		.extra_length = (uint16_t)exchange->extra_length,
 	};
 	struct iovec parts[] = {
 		{.iov_base = &request, .iov_len = sizeof(request)},
 		{.iov_base = (void *)(uintptr_t)exchange->path, .iov_len = exchange->path_length},
+		{.iov_base = (void *)(uintptr_t)exchange->extra, .iov_len = exchange->extra_length},
 	};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	struct msghdr message = {
+		.msg_iov = parts,
+		.msg_iovlen = exchange->extra_length > 0 ? 3 : 2,
+	};
 
 	while (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		if (errno != EINTR)

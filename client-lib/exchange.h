@@ -17,6 +17,8 @@ struct exchange {
 	uint32_t mode;
 	const char *path;
 	size_t path_length;
+	const void *extra;
+	size_t extra_length;
 
 	/* What a success brings: exactly so many descriptors, and at most data_size bytes of data.
 	 */

@@ -89,3 +89,13 @@ mode_t mask_get(void)
 		return mask;
 	return MASK_UNKNOWN;
 }
+
+mode_t mask_apply(mode_t mode)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	mode &= 07777 & ~mask_get();
+	pthread_setcancelstate(state, NULL);
+	return mode;
+}

@@ -13,6 +13,9 @@
  */
 mode_t mask_get(void);
 
+/* The permissions in `mode` less the umask: what is to be asked for. It is no cancellation point. */
+mode_t mask_apply(mode_t mode);
+
 /* The two ways, for the tests: 0 and *mask, or a negative errno. */
 int mask_from_proc(mode_t *mask);
 int mask_from_thread(mode_t *mask);

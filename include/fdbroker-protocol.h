@@ -53,6 +53,25 @@ enum fdbroker_operation {
 	 * beneath which files can be written (`write-tree`); the reply carries one descriptor.
 	 */
 	FDBROKER_TREE = 7,
+	/* Make a directory: `mode` as in mkdir(2). This and those up to UTIMENS have replies without data. */
+	FDBROKER_MKDIR = 8,
+	/* Remove an empty directory. */
+	FDBROKER_RMDIR = 9,
+	/* Remove the name of anything but a directory. */
+	FDBROKER_UNLINK = 10,
+	/* Give `path` the name that the extra bytes are: `flags` is 0, RENAME_NOREPLACE or RENAME_EXCHANGE. */
+	FDBROKER_RENAME = 11,
+	/* Give the file `path` the name that the extra bytes are as well: a hard link. */
+	FDBROKER_LINK = 12,
+	/* Make `path` a symbolic link whose text is the extra bytes. */
+	FDBROKER_SYMLINK = 13,
+	/* Set the permissions of a file: `mode` as in chmod(2), at most 0777. */
+	FDBROKER_CHMOD = 14,
+	/*
+	 * Set the times of a file: `flags` is 0, or AT_SYMLINK_NOFOLLOW for those of a symbolic link itself;
+	 * the extra bytes are a struct fdbroker_times.
+	 */
+	FDBROKER_UTIMENS = 15,
 	/*
 	 * Have the policy read again and put into force: no path; the reply's data is text for a person,
 	 * with an error too: then it says what is wrong, and what was in force is.
@@ -70,6 +89,18 @@ enum fdbroker_operation {
 	FDBROKER_RESTARTED = 21,
 };
 
+/* A time for UTIMENS, as struct timespec is for utimensat(2). */
+struct fdbroker_time {
+	int64_t seconds;
+	uint32_t nanoseconds; /* below 1,000,000,000; or this machine's UTIME_NOW or UTIME_OMIT */
+	uint32_t reserved;    /* 0 */
+};
+
+/* The extra bytes of UTIMENS. */
+struct fdbroker_times {
+	struct fdbroker_time accessed, modified;
+};
+
 /* Precedes the entries of a list. */
 struct fdbroker_list {
 	uint64_t next; /* the `flags` to go on with; 0 at the end */
@@ -85,8 +116,8 @@ struct fdbroker_entry {
 
 /*
  * A request: this header, `path_length` bytes of path, `extra_length` bytes whose meaning depends on
- * the operation (none in those above: zero). Neither ends in a NUL byte. The message is exactly as
- * long as the three together, else EBADMSG. No descriptors may be attached.
+ * the operation (RENAME, LINK, SYMLINK and UTIMENS have any; else zero). Neither ends in a NUL byte. The message
+ * is exactly as long as the three together, else EBADMSG. No descriptors may be attached.
  */
 struct fdbroker_request {
 	uint16_t version;      /* FDBROKER_PROTOCOL_VERSION; else EPROTONOSUPPORT */
@@ -121,5 +152,6 @@ _Static_assert(sizeof(struct fdbroker_request) == 24, "no padding");
 _Static_assert(sizeof(struct fdbroker_reply) == 24, "no padding");
 _Static_assert(sizeof(struct fdbroker_list) == 8, "no padding");
 _Static_assert(sizeof(struct fdbroker_entry) == 16, "no padding");
+_Static_assert(sizeof(struct fdbroker_times) == 32, "no padding");
 
 #endif

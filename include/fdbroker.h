@@ -25,9 +25,10 @@
 extern "C" {
 #endif
 
-struct dirent; /* <dirent.h> */
-struct stat;   /* <sys/stat.h> */
-struct statx;  /* <sys/stat.h>, with _GNU_SOURCE */
+struct dirent;	 /* <dirent.h> */
+struct stat;	 /* <sys/stat.h> */
+struct statx;	 /* <sys/stat.h>, with _GNU_SOURCE */
+struct timespec; /* <time.h> */
 
 /* A connection to a broker. Who the caller is was settled when it was made. */
 struct fdbroker;
@@ -191,6 +192,63 @@ struct dirent *fdbroker_readdir(struct fdbroker_dir *directory);
 
 /* Ends reading and frees it. Returns 0; -1 with EINVAL where `directory` is NULL. */
 int fdbroker_closedir(struct fdbroker_dir *directory);
+
+/*
+ * As mkdir(2): makes the directory `path`. It belongs to the owner that the policy says, the caller by default. The
+ * umask is applied as by fdbroker_open, and so is the policy's `mode`: where that lets a file be read, a directory may
+ * be searched. Set-uid, set-gid and sticky bits are left out, also those that others inherit. A "/" at the end is
+ * dropped.
+ *
+ * This and the calls below return 0, or -1 with errno as the call they stand for, as fdbroker_statx, and:
+ *	EACCES		the policy does not allow it; and whatever else was wrong where a symbolic link
+ *			among the directories led
+ *	EAGAIN		something on the way, or what was made, changed all the time
+ *	ECONNRESET	the broker went away before it answered: it may have happened or not
+ *	EOPNOTSUPP	this broker does not serve it
+ */
+int fdbroker_mkdir(struct fdbroker *broker, const char *path, mode_t mode);
+
+/* As rmdir(2): removes an empty directory. A "/" at the end is dropped. */
+int fdbroker_rmdir(struct fdbroker *broker, const char *path);
+
+/* As unlink(2): removes the name of anything but a directory. A symbolic link is removed itself. */
+int fdbroker_unlink(struct fdbroker *broker, const char *path);
+
+/*
+ * As rename(2) and renameat2(2): gives `from` the name `to`. `flags` is 0, RENAME_NOREPLACE or RENAME_EXCHANGE of
+ * <stdio.h>. On the old name the caller must have every right that it has on the new one, and no deny may stand
+ * against either, nor, unless it is certain that no directory is moved, against anything beneath. Errors, besides:
+ *	EXDEV		the policy's rules for the two are about different directories, or they are on
+ *			different file systems: copy it
+ */
+int fdbroker_rename(struct fdbroker *broker, const char *from, const char *to);
+int fdbroker_rename2(struct fdbroker *broker, const char *from, const char *to, unsigned int flags);
+
+/*
+ * As link(2): gives the file `from` the name `to` as well. A symbolic link is not followed, and none is linked. Errors
+ * as fdbroker_rename, and:
+ *	EPERM		also: the file has a set-uid, set-gid or sticky bit
+ */
+int fdbroker_link(struct fdbroker *broker, const char *from, const char *to);
+
+/* As symlink(2): makes `path` a symbolic link that says `text`, which may be anything. Its owner is as a directory's. */
+int fdbroker_symlink(struct fdbroker *broker, const char *text, const char *path);
+
+/*
+ * As chmod(2), of regular files and directories; the umask does not matter. A directory takes, besides the right to
+ * write, that to make it, and nothing beneath may be denied. Errors, besides:
+ *	EPERM		`mode` has a set-uid, set-gid or sticky bit: the broker sets none. Those that a file
+ *			has are gone afterwards, as with chmod(2).
+ */
+int fdbroker_chmod(struct fdbroker *broker, const char *path, mode_t mode);
+
+/*
+ * As utimensat(2): sets the times of access and modification, the two at `times`, whose tv_nsec may be UTIME_NOW
+ * or UTIME_OMIT of <sys/stat.h>; both become the present one where `times` is NULL. `flags` is 0, or
+ * AT_SYMLINK_NOFOLLOW for the times of a symbolic link itself.
+ */
+int fdbroker_utimens(
+	struct fdbroker *broker, const char *path, const struct timespec *times, int flags);
 
 /*
  * Asks the broker about itself. Returns text, to be given to free(3): lines "NAME VALUE" such as

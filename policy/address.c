@@ -372,7 +372,7 @@ static int add_unix(struct rule_target *target, const struct scheme *scheme,
 	if (!abstract && rule_keep_prefix(target, true))
 		return -ENOMEM;
 	if (!target->rule->deny) {
-		if (!pattern_print(pattern, name, sizeof(name)))
+		if (!pattern_print(pattern, pattern->count, name, sizeof(name)))
 			return fail(target, NULL, "the name of a UNIX socket is too long");
 		copy = arena_copy(
 			&compiler->policy->arena, name + abstract, strlen(name + abstract));

@@ -217,16 +217,13 @@ static uint32_t tree_denied(const struct policy *policy, struct policy_caller *c
 	struct policy_scratch *scratch, const struct policy_tree *tree)
 {
 	struct judge judge;
-	char path[POLICY_PATH_BUFFER];
-	ssize_t length = policy_caller_expand(caller, tree->path, path); /* %% at most */
+	size_t length = strlen(tree->path);
 	uint32_t rule;
 
-	if (length < 0)
-		return NO_RULE;
 	judge_init(&judge, policy, caller, POLICY_PATH_RIGHTS, policy->directory_lengths);
-	if (judge_path(&judge, scratch, TREE_FILES, path, (size_t)length))
+	if (judge_path(&judge, scratch, TREE_FILES, tree->path, length))
 		return NO_RULE;
-	rule = beneath_denied(&judge, scratch, path, (size_t)length);
+	rule = beneath_denied(&judge, scratch, tree->path, length);
 	return judge.deny_rule < rule ? judge.deny_rule : rule;
 }
 

@@ -135,20 +135,8 @@ static int compare_uid(const void *key, const void *element)
  * A value never changes what a pattern says: a name that could be more than part of one component,
  * and a home that is no canonical path or the root, are no values.
  */
-static void find_values(struct policy_caller *caller, uid_t uid)
+static void take_values(const struct known_user *user, struct values *values)
 {
-	const struct policy *policy = caller->policy;
-	struct values *values = &caller->values;
-	const struct known_user *user = NULL;
-
-	values->uid_length = (size_t)snprintf(
-		caller->uid_text, sizeof(caller->uid_text), "%u", (unsigned int)uid);
-	values->uid = caller->uid_text;
-	if (policy->user_count)
-		user = bsearch(&uid, policy->users, policy->user_count, sizeof(*policy->users),
-			compare_uid);
-	if (!user)
-		return;
 	if (*user->name && !strchr(user->name, '/') && strcmp(user->name, ".") != 0 &&
 		strcmp(user->name, "..") != 0) {
 		values->user = user->name;
@@ -163,12 +151,54 @@ static void find_values(struct policy_caller *caller, uid_t uid)
 	}
 }
 
+static void find_values(struct policy_caller *caller, uid_t uid)
+{
+	const struct policy *policy = caller->policy;
+	const struct known_user *user = NULL;
+
+	caller->uid = uid;
+	caller->values.uid_length = (size_t)snprintf(
+		caller->uid_text, sizeof(caller->uid_text), "%u", (unsigned int)uid);
+	caller->values.uid = caller->uid_text;
+	if (policy->user_count)
+		user = bsearch(&uid, policy->users, policy->user_count, sizeof(*policy->users),
+			compare_uid);
+	if (user)
+		take_values(user, &caller->values);
+}
+
+bool policy_user_values(const struct policy *policy, size_t i, struct policy_user_values *user)
+{
+	struct values values = {0};
+
+	if (i >= policy->user_count)
+		return false;
+	take_values(&policy->users[i], &values);
+	*user = (struct policy_user_values){policy->users[i].uid, values.user, values.home};
+	return true;
+}
+
+uid_t policy_caller_uid(const struct policy_caller *caller)
+{
+	return caller->uid;
+}
+
+size_t policy_directory_length(const struct policy_caller *caller, uint32_t directory)
+{
+	const struct directory_length *lengths = caller->policy->directory_lengths;
+	size_t length = caller_length(caller, &lengths[directory]);
+
+	return length ? length : 1;
+}
+
 static int find_subjects(struct policy_caller *caller, const struct policy_identity *identity)
 {
 	const struct policy *policy = caller->policy;
 	size_t count = 0;
 
-	caller->matched = calloc(policy->subject_count / 8 + 1, 1);
+	caller->matched = caller->few_matched;
+	if (policy->subject_count / 8 + 1 > sizeof(caller->few_matched))
+		caller->matched = calloc(policy->subject_count / 8 + 1, 1);
 	if (!caller->matched)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < policy->subject_count; i++) {
@@ -181,7 +211,9 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 		caller->logs_grants |= policy->subjects[i].logs_grants;
 		count++;
 	}
-	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));
+	caller->subjects = caller->few_subjects;
+	if (count > sizeof(caller->few_subjects) / sizeof(caller->few_subjects[0]))
+		caller->subjects = calloc(count, sizeof(*caller->subjects));
 	if (!caller->subjects)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < policy->subject_count; i++)
@@ -196,7 +228,9 @@ static int find_denies(struct policy_caller *caller)
 	unsigned int lacks = (caller->values.user ? 0u : VARIABLE_USER) |
 			     (caller->values.home ? 0u : VARIABLE_HOME);
 
-	caller->denies = calloc(policy->variable_deny_count + 1, sizeof(*caller->denies));
+	if (!policy->variable_deny_count)
+		return 0;
+	caller->denies = calloc(policy->variable_deny_count, sizeof(*caller->denies));
 	if (!caller->denies)
 		return -ENOMEM;
 	for (size_t i = 0; i < policy->variable_deny_count; i++) {
@@ -234,8 +268,10 @@ void policy_caller_free(struct policy_caller *caller)
 {
 	if (!caller)
 		return;
-	free(caller->subjects);
-	free(caller->matched);
+	if (caller->subjects != caller->few_subjects)
+		free(caller->subjects);
+	if (caller->matched != caller->few_matched)
+		free(caller->matched);
 	free(caller->denies);
 	free(caller);
 }

@@ -87,6 +87,12 @@ struct known_user {
 	const char *name, *home;
 };
 
+/* Of the path of a directory: it may be a different one for each caller. */
+struct directory_length {
+	uint16_t bytes;		     /* 0 for the root */
+	uint16_t users, uids, homes; /* values that come in besides */
+};
+
 struct policy {
 	struct arena arena;
 	struct source **sources;
@@ -97,7 +103,7 @@ struct policy {
 	size_t rule_count, rule_capacity;
 	struct tree tree;
 	struct policy_directory *directories;
-	uint16_t *directory_lengths; /* of their paths */
+	struct directory_length *directory_lengths;
 	size_t directory_count, directory_capacity;
 	struct strings exes; /* distinct */
 	bool wants_unit;
@@ -129,6 +135,10 @@ struct policy_caller {
 	uint32_t *subjects; /* sorted */
 	size_t subject_count;
 	unsigned char *matched; /* a bit for each subject of the policy */
+	/* There may be ten thousand callers: where these suffice, the two above are these. */
+	uint32_t few_subjects[2];
+	unsigned char few_matched[8];
+	uid_t uid;
 	struct values values;
 	char uid_text[12];
 	bool delegates, logs_grants;
@@ -147,6 +157,16 @@ unsigned int subject_mismatch(const struct policy *policy, const struct subject 
 
 /* The `map` that applies to a path, or NULL. */
 const struct map *map_find(const struct policy *policy, const char *path, size_t length);
+
+/* Of an entry of policy_directories, for the caller. */
+static inline size_t caller_length(
+	const struct policy_caller *caller, const struct directory_length *length)
+{
+	const struct values *values = &caller->values;
+
+	return length->bytes + length->users * values->user_length +
+	       length->uids * values->uid_length + length->homes * values->home_length;
+}
 
 static inline bool caller_has(const struct policy_caller *caller, uint32_t subject)
 {

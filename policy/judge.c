@@ -85,7 +85,7 @@ static inline const struct tree_entry *entries_next(struct entries *entries)
 }
 
 void judge_init(struct judge *judge, const struct policy *policy,
-	const struct policy_caller *caller, uint32_t rights, const uint16_t *lengths)
+	const struct policy_caller *caller, uint32_t rights, const struct directory_length *lengths)
 {
 	*judge = (struct judge){
 		.policy = policy,
@@ -166,7 +166,10 @@ static void allow_by(struct judge *judge, const struct rule *rule, const struct 
 	if (!(rule->rights & judge->highest))
 		return;
 	judge->exec |= rule->exec;
-	length = judge->lengths ? judge->lengths[entry->directory] : 0;
+	/* What matched lies in that directory, so that its path is no longer than any path. */
+	length = judge->lengths
+			 ? (uint16_t)caller_length(judge->caller, &judge->lengths[entry->directory])
+			 : 0;
 	candidate =
 		&judge->candidates[(rule->exec ? KIND_EXEC : 0) | (rule->types ? KIND_TYPES : 0)];
 	if (candidate->rule == NO_RULE || length > candidate->length ||

@@ -25,8 +25,8 @@ struct judge {
 	const struct policy *policy;
 	const struct policy_caller *caller;
 	uint32_t rights, highest;
-	const uint16_t
-		*lengths; /* of the directories that entries name; NULL: they name something else */
+	/* Of the directories that entries name; NULL: they name something else. */
+	const struct directory_length *lengths;
 	/* What stands against it. */
 	uint32_t denied;
 	uint32_t deny_rule; /* the first in the files */
@@ -42,7 +42,8 @@ struct judge {
 };
 
 void judge_init(struct judge *judge, const struct policy *policy,
-	const struct policy_caller *caller, uint32_t rights, const uint16_t *lengths);
+	const struct policy_caller *caller, uint32_t rights,
+	const struct directory_length *lengths);
 
 /*
  * Walks along a path and gathers all denies, then all allows. The nodes stay in the scratch.

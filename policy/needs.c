@@ -15,6 +15,9 @@ static const struct need {
 	{POLICY_WRITING_RIGHTS, "CAP_DAC_OVERRIDE"},
 	/* Giving what was created to its owner. */
 	{POLICY_CREATE | POLICY_MKDIR, "CAP_CHOWN"},
+	/* Changing the mode and the times of what is another's; removing and renaming another's files in
+	 * directories that are sticky. */
+	{POLICY_WRITE | POLICY_DELETE | POLICY_RENAME, "CAP_FOWNER"},
 };
 
 _Static_assert(sizeof(needs) / sizeof(needs[0]) <= POLICY_CAPABILITIES_MAX, "all must fit");

@@ -303,20 +303,46 @@ int pattern_parse_name(struct pattern *pattern, const struct atom *atoms, size_t
 	return plain ? literal_add(&parser, 0, count) : wild_add(&parser, 0, count);
 }
 
+/* Whether there is one name that it matches, for one caller: it has variables, but no wildcard. */
+static bool is_one_name(const struct pattern *pattern, const struct component *component)
+{
+	const unsigned char *code = (const unsigned char *)pattern->bytes + component->offset;
+
+	if (component->kind != COMPONENT_WILD)
+		return component->kind != COMPONENT_DEPTH;
+	for (size_t i = 0; i < component->length; i++) {
+		if (code[i] == CODE_BYTES)
+			i += 1 + (size_t)code[i + 1];
+		else if (code[i] != CODE_USER && code[i] != CODE_UID)
+			return false;
+	}
+	return true;
+}
+
 size_t pattern_anchor(const struct pattern *pattern)
 {
 	size_t i = 0;
 
-	while (i < pattern->count && pattern->components[i].kind == COMPONENT_LITERAL)
+	while (i < pattern->count && is_one_name(pattern, &pattern->components[i]))
 		i++;
+	if (i == 1 && pattern->components[0].kind == COMPONENT_HOME)
+		return 1;
 	return i && i == pattern->count ? i - 1 : i;
 }
 
-bool pattern_print(const struct pattern *pattern, char *buffer, size_t size)
+bool pattern_varies(const struct pattern *pattern, size_t depth)
+{
+	for (size_t i = 0; i < depth; i++)
+		if (pattern->components[i].kind != COMPONENT_LITERAL)
+			return true;
+	return false;
+}
+
+bool pattern_print(const struct pattern *pattern, size_t depth, char *buffer, size_t size)
 {
 	size_t used = 0;
 
-	for (size_t i = 0; i < pattern->count; i++) {
+	for (size_t i = 0; i < depth; i++) {
 		const struct component *component = &pattern->components[i];
 		const char *bytes = pattern->bytes + component->offset;
 		bool coded = component->kind == COMPONENT_WILD;

@@ -49,15 +49,19 @@ int pattern_parse_path(struct pattern *pattern, const struct atom *atoms, size_t
 int pattern_parse_name(struct pattern *pattern, const struct atom *atoms, size_t count,
 	const struct place *place, struct policy_diagnostics *diagnostics);
 
-/* How many leading components are literal: the directory that all matches lie in (never the last).
+/*
+ * How many leading components have no wildcard: the directory that all of one caller's matches lie in. Never the
+ * last component, unless that is all there is and %h: what a home lies in is not known by its pattern.
  */
 size_t pattern_anchor(const struct pattern *pattern);
+/* Whether any of the first `depth` components has a variable. */
+bool pattern_varies(const struct pattern *pattern, size_t depth);
 
 /*
- * Writes a pattern without wildcards as text: variables as %u, %U and %h, the character as %%. At
- * most `size` bytes; false where it is longer.
+ * Writes the first `depth` components, which have no wildcard, as text: variables as %u, %U and %h, the character
+ * as %%. At most `size` bytes; false where it is longer.
  */
-bool pattern_print(const struct pattern *pattern, char *buffer, size_t size);
+bool pattern_print(const struct pattern *pattern, size_t depth, char *buffer, size_t size);
 
 /* A caller's values. A caller without one has NULL there. */
 struct values {

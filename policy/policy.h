@@ -145,14 +145,15 @@ void policy_summarize(const struct policy *policy, struct policy_summary *summar
  */
 
 /*
- * The directories that the allow rules on paths are anchored at: for each rule the longest literal
- * directory of its pattern ("/var/log/nginx" for /var/log/nginx/x*.log and for the literal file
- * /var/log/nginx/access.log, "/srv" for /srv/%u/x and for /srv/{a,b}/x only where both expand below
- * it,
- * "/" at the least). Whoever opens things opens them beneath one of these, and nowhere else.
+ * The directories that the allow rules on paths are anchored at: for each rule the longest directory
+ * of its pattern without a wildcard ("/var/log/nginx" for /var/log/nginx/x*.log and for the literal
+ * file /var/log/nginx/access.log, "/srv/%u" for /srv/%u/x, "/srv" for /srv/%u, "%h" for %h itself
+ * and for what is in it, "/" at the least). Whoever opens things opens them beneath one of these,
+ * and nowhere else.
  */
 struct policy_directory {
-	const char *path;     /* canonical and absolute; "/" or without a trailing slash */
+	const char *path;     /* canonical and absolute; "/" or without a trailing slash ... */
+	bool variables;	      /* ... but with these as in struct policy_tree */
 	uint32_t rights;      /* all that any rule anchored here allows, without `exec` ... */
 	uint32_t exec_rights; /* ... and with it */
 	const char *file;     /* where the first such rule stands, for messages */
@@ -162,6 +163,18 @@ struct policy_directory {
 
 /* The table; a decision names a directory by its index. Lives as long as the policy. */
 const struct policy_directory *policy_directories(const struct policy *policy, size_t *count);
+
+/*
+ * The users of the data base with the values that they give to %u and %h, NULL where a user has none. In ascending
+ * order of uids, each once; false where `i` is beyond the last. None where the policy has neither. The strings live
+ * as long as the policy.
+ */
+struct policy_user_values {
+	uid_t uid;
+	const char *user, *home;
+};
+
+bool policy_user_values(const struct policy *policy, size_t i, struct policy_user_values *user);
 
 /* ---- who is calling ---------------------------------------------------------------------------
  */
@@ -200,6 +213,10 @@ struct policy_caller;
 int policy_caller_new(const struct policy *policy, const struct policy_identity *identity,
 	struct policy_caller **caller);
 void policy_caller_free(struct policy_caller *caller);
+
+uid_t policy_caller_uid(const struct policy_caller *caller);
+/* How long the path of a directory of the policy is for the caller, in bytes; 1 for "/". It has what that takes. */
+size_t policy_directory_length(const struct policy_caller *caller, uint32_t directory);
 
 /* How many subjects matched; and the name of the i-th, in the order of the files. */
 size_t policy_caller_subjects(const struct policy_caller *caller);
@@ -293,7 +310,7 @@ bool policy_has_denies(const struct policy *policy);
 
 /*
  * A directory that a rule hands out whole (`tree`, `write-tree`). Its path has no wildcard, but may
- * have variables: %u, %U and %h, and %% for the character (policy_caller_expand).
+ * have variables: %u, %U and %h, and then %% for the character (policy_caller_expand).
  */
 struct policy_tree {
 	const char *path;
@@ -371,7 +388,7 @@ void policy_decide_address(const struct policy *policy, const struct policy_call
 struct policy_socket {
 	enum policy_protocol protocol;
 	bool abstract, variables;
-	const char *name; /* as in struct policy_tree */
+	const char *name; /* %u, %U, %h: variables; %%: the character */
 	uint32_t rights;
 	mode_t mode;
 	uid_t owner;
@@ -383,7 +400,8 @@ struct policy_socket {
 const struct policy_socket *policy_sockets(const struct policy *policy, size_t *count);
 
 /*
- * Puts the caller's values into a path of policy_trees or policy_sockets. Returns the length;
+ * Puts the caller's values into a path of policy_directories, policy_trees or policy_sockets that has variables.
+ * Returns the length;
  * -ENOENT where the caller has no such value; -ENAMETOOLONG.
  */
 ssize_t policy_caller_expand(
@@ -517,11 +535,12 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /* What this version of fdbrokerd does; the other rights are the language's alone so far. */
-#define POLICY_SERVED_RIGHTS                                                      \
-	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST | \
-		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE)
+#define POLICY_SERVED_RIGHTS                                                                       \
+	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST |                  \
+		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE | POLICY_MKDIR | POLICY_DELETE | \
+		POLICY_RENAME | POLICY_APPEND)
 
-/* Adds a warning about each rule and limit that this version of fdbrokerd does not act on. */
+/* Adds a warning about each rule that this version of fdbrokerd does not act on. */
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 /*

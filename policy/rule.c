@@ -98,20 +98,52 @@ static char *pattern_directory(const struct pattern *pattern, size_t depth, stru
 	return path;
 }
 
+/* The first `depth` components of a pattern, which have variables. NULL where memory is short. */
+static char *pattern_template(const struct pattern *pattern, size_t depth, struct arena *arena)
+{
+	char path[2 * PATH_MAX];
+
+	return pattern_print(pattern, depth, path, sizeof(path))
+		       ? arena_copy(arena, path, strlen(path))
+		       : NULL;
+}
+
+static struct directory_length measure(const char *path, bool varies)
+{
+	struct directory_length length = {0};
+
+	for (const char *at = path; *at; at++) {
+		if (varies && *at == '%' && *++at != '%') {
+			length.users += *at == 'u';
+			length.uids += *at == 'U';
+			length.homes += *at == 'h';
+		} else {
+			length.bytes++;
+		}
+	}
+	if (!path[1])
+		length.bytes = 0;
+	return length;
+}
+
 /* The directory of a node, added to the table where it is new. */
 static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t *number)
 {
 	struct policy *policy = target->compiler->policy;
 	const struct pattern *pattern = &target->compiler->pattern;
 	uint32_t *note = builder_note(&target->compiler->builder, anchor);
-	size_t capacity;
+	size_t capacity, depth;
+	bool varies;
 	char *path;
 
 	if (*note) {
 		*number = *note - 1;
 		return 0;
 	}
-	path = pattern_directory(pattern, pattern_anchor(pattern), &policy->arena);
+	depth = pattern_anchor(pattern);
+	varies = pattern_varies(pattern, depth);
+	path = varies ? pattern_template(pattern, depth, &policy->arena)
+		      : pattern_directory(pattern, depth, &policy->arena);
 	capacity = policy->directory_capacity;
 	if (!path ||
 		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
@@ -120,9 +152,11 @@ static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t 
 			policy->directory_count + 1, sizeof(*policy->directories)))
 		return -ENOMEM;
 	*number = (uint32_t)policy->directory_count;
-	policy->directory_lengths[*number] = (uint16_t)(path[1] ? strlen(path) : 0);
-	policy->directories[*number] = (struct policy_directory){
-		.path = path, .file = target->rule->place.file, .line = target->rule->place.line};
+	policy->directory_lengths[*number] = measure(path, varies);
+	policy->directories[*number] = (struct policy_directory){.path = path,
+		.variables = varies,
+		.file = target->rule->place.file,
+		.line = target->rule->place.line};
 	policy->directory_count++;
 	*note = *number + 1;
 	return 0;
@@ -163,12 +197,12 @@ static int add_tree(struct rule_target *target)
 		.file = rule->place.file,
 		.line = rule->place.line,
 	};
-	char path[2 * PATH_MAX];
+	size_t depth = compiler->pattern.count;
 	uint32_t node;
 	int status;
 
-	pattern_print(&compiler->pattern, path, sizeof(path));
-	tree.path = arena_copy(&policy->arena, path, strlen(path));
+	tree.path = tree.variables ? pattern_template(&compiler->pattern, depth, &policy->arena)
+				   : pattern_directory(&compiler->pattern, depth, &policy->arena);
 	if (!tree.path || !array_reserve(&policy->trees, &policy->tree_capacity,
 				  policy->tree_count + 1, sizeof(tree)))
 		return -ENOMEM;

@@ -8,22 +8,6 @@
 
 #include <stdio.h>
 
-/* Removes `limit connections`, which is served, from a subject's limits. True if any is left. */
-static bool other_limits(const struct policy_limits *limits)
-{
-	return limits->rate || limits->burst || limits->opens || limits->descriptors;
-}
-
-static void warn_of_limits(const struct policy *policy, const struct subject *subject,
-	struct policy_diagnostics *diagnostics)
-{
-	if (other_limits(&subject->limits) || other_limits(&subject->totals) ||
-		subject->totals.connections)
-		policy_warn(policy, diagnostics, subject->place.source->path, subject->place.line,
-			"of limits, only 'limit connections' (of one uid) is enforced",
-			"a limit of this subject is not enforced by this version");
-}
-
 static void warn_of_rights(const struct policy *policy, const struct policy_rule_info *rule,
 	struct policy_diagnostics *diagnostics)
 {
@@ -38,35 +22,14 @@ static void warn_of_rights(const struct policy *policy, const struct policy_rule
 	policy_warn(policy, diagnostics, rule->place.file, rule->place.line, NULL, message);
 }
 
-/* Braces make several trees of one rule: it is told of once. */
-static void warn_of_trees(const struct policy *policy, struct policy_diagnostics *diagnostics)
-{
-	const struct policy_tree *told = NULL;
-
-	for (size_t i = 0; i < policy->tree_count; i++) {
-		const struct policy_tree *tree = &policy->trees[i];
-
-		if (!tree->variables ||
-			(told && told->line == tree->line && told->file == tree->file))
-			continue;
-		policy_warn(policy, diagnostics, tree->file, tree->line,
-			"name the directories, or allow the rights on what is in them: read %h/**",
-			"a tree with a variable: not served by this version: it allows nothing yet");
-		told = tree;
-	}
-}
-
 void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
 	struct policy_summary summary;
 
 	policy_summarize(policy, &summary);
-	for (size_t i = 0; i < policy->subject_count; i++)
-		warn_of_limits(policy, &policy->subjects[i], diagnostics);
 	for (size_t i = 0; i < summary.rules; i++) {
 		struct policy_rule_info rule;
 		policy_rule_get(policy, i, &rule);
 		warn_of_rights(policy, &rule, diagnostics);
 	}
-	warn_of_trees(policy, diagnostics);
 }

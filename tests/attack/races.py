@@ -45,10 +45,10 @@ def race_in(place, operation, rules, program, rounds):
                 program=program) as broker:
         done = subprocess.run([os.environ["RACER"], broker.pathname, place.path, operation,
                                str(rounds)], capture_output=True, text=True, timeout=TIMEOUT)
-        equal(sorted(os.listdir(place.name("d/secret"))), ["f", "l"], "the secret was changed")
         check(done.returncode in (0, 1), done.stdout, done.stderr)
         if done.returncode:
             return None
+        equal(sorted(os.listdir(place.name("d/secret"))), ["f", "l"], "the secret was changed")
         equal(len(broker.events("ready")), 1)
     answers = {name: int(count) for name, count in (l.split() for l in done.stdout.splitlines())}
     print("#", operation, answers, f"EAGAIN: {100 * answers.get('EAGAIN', 0) / rounds:.4f} %", flush=True)
@@ -81,6 +81,32 @@ def test_readlink():
 def test_tree():
     """Each exchange makes the view anew: a tenth of the rounds."""
     allowed(race("tree", ["allow tree D/x"], rounds=ROUNDS // 10), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_unlink():
+    allowed(race("unlink", ["allow delete D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_mkdir():
+    allowed(race("mkdir", ["allow mkdir D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_rename():
+    allowed(race("rename", ["allow rename D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_link():
+    allowed(race("link", ["allow read,create D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_chmod():
+    allowed(race("chmod", ["allow write D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def test_the_races_to_change_something_are_lost_where_links_are_followed_blindly():
+    for operation in ("unlink", "mkdir", "rename", "link", "chmod"):
+        rules = ["allow read,write,create,delete,rename,mkdir D/**"]
+        equal(race(operation, rules, program=os.environ["FDBROKERD_FOLLOWING"]), None, operation)
 
 
 def test_the_race_is_lost_where_links_are_followed_blindly():

@@ -141,7 +141,7 @@ def is_maker(pid, taken):
 
 # broker/channel.h, further on.
 (WATCH, STALE, RENEW, DEVICE, EXE, IDENTIFY, LOADED, REPORT, CLOSED, BACK, RELOAD, RELOADED, HANDOVER, PING,
- PONG, LOG) = range(6, 22)
+ PONG, LOG, TEMPLATE, USER, CALLERS) = range(6, 25)
 
 
 def ask(questions, message):
@@ -160,6 +160,57 @@ def test_questions_give_nothing_but_what_was_named():
                     HEADER.pack(EXE, 0, 0, 0) + b"/bin/sh", HEADER.pack(IDENTIFY, 0, 0, 0),
                     HEADER.pack(99, 0, 0, 0)):
         with Taken() as taken:
+            with taken.questions() as questions:
+                equal(ask(questions, message), (None, []), message)
+                taken.expect_killed()
+
+
+# With a caller's ids.
+OF_CALLER = struct.Struct("=I4xIIiII16x")
+
+
+def with_templates(place):
+    """Named: 0 is the directory d, 1 the template spool/%U, 2 the template %h/x. What comes behind are callers'."""
+    for uid in (5001, 5002):
+        place.file(f"spool/{uid}/f", str(uid))
+        os.mknod(place.name(f"spool/{uid}/null"), 0o20666, os.makedev(1, 3))
+    return Taken(place, f"allow read {place.name('d')}/*\n allow read {place.name('spool')}/%U/* type chardev\n"
+                        " allow read %h/x/*")
+
+
+def test_a_caller_is_chosen_and_no_path():
+    with Place() as place, with_templates(place) as taken, taken.questions() as questions:
+        for slot, uid in ((3, 5001), (3 + 1023, 5002), (3, 5002)):
+            answer, descriptors = ask(questions, OF_CALLER.pack(CALLERS, slot, 1, 0, uid, uid) + b"/etc")
+            equal((answer[3], len(descriptors)), (0, 1))
+            check(os.path.samestat(os.stat(descriptors[0]), os.stat(place.name(f"spool/{uid}"))))
+            os.close(descriptors[0])
+        # Who is in no data base has no home, and there is none of that number.
+        for uid, template in ((4294967293, 2), (5003, 1)):
+            answer, descriptors = ask(questions, OF_CALLER.pack(CALLERS, 3, template, 0, uid, 0) + b"/etc")
+            equal((answer[3], descriptors), (errno.ENOENT, []))
+        # A question that another has overtaken, since a thread was late, takes no place away.
+        for id, uid, wanted in ((11, 5001, 0), (10, 5002, errno.ETIMEDOUT), (12, 5002, 0)):
+            answer, descriptors = ask(questions, struct.pack("=IIIIiII16x", CALLERS, id, 4, 1, 0, uid, 0))
+            equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), id)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        for name, wanted in ((b"null", 0), (b"f", errno.EACCES), (b"../5001/null", errno.EXDEV)):
+            answer, descriptors = ask(questions, OF_CALLER.pack(DEVICE, 1, 0, 0, 5002, 0) + name)
+            equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), name)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def test_templates_give_nothing_but_what_was_named():
+    for message in (OF_CALLER.pack(CALLERS, 2, 1, 0, 5001, 0), OF_CALLER.pack(CALLERS, 3 + 1024, 1, 0, 5001, 0),
+                    OF_CALLER.pack(CALLERS, 2 ** 32 - 1, 1, 0, 5001, 0), OF_CALLER.pack(CALLERS, 3, 0, 0, 5001, 0),
+                    OF_CALLER.pack(CALLERS, 3, 3, 0, 5001, 0), OF_CALLER.pack(CALLERS, 3, 2 ** 32 - 1, 0, 5001, 0),
+                    OF_CALLER.pack(RENEW, 1, 0, 0, 5001, 0), OF_CALLER.pack(RENEW, 3, 0, 0, 5001, 0),
+                    OF_CALLER.pack(DEVICE, 3, 0, 0, 5001, 0) + b"null", OF_CALLER.pack(DEVICE, 2, 0, 0, 0, 0) + b"f",
+                    OF_CALLER.pack(TEMPLATE, 3, 0, 0, 0, 0) + b"/etc", OF_CALLER.pack(TEMPLATE, 3, 0, 0, 0, 0) + b"%h",
+                    OF_CALLER.pack(USER, 0, 0, 0, 4294967293, 0) + b"evil/etc", OF_CALLER.pack(LOADED, 0, 0, 0, 0, 0)):
+        with Place() as place, with_templates(place) as taken:
             with taken.questions() as questions:
                 equal(ask(questions, message), (None, []), message)
                 taken.expect_killed()

@@ -45,7 +45,7 @@ def operations():
 
 
 NEW = os.O_CREAT | os.O_RDWR
-# How each is asked about a path: (flags, mode).
+# How each is asked about a path: (flags, mode), and the extra bytes, where D is the directory that is granted.
 ASKED = {
     "OPEN": [(0, 0), (os.O_RDWR, 0), (os.O_WRONLY | os.O_TRUNC, 0), (NEW, 0o600), (NEW | os.O_EXCL, 0o600),
              (os.O_TMPFILE | os.O_RDWR, 0o600), (os.O_DIRECTORY, 0), (os.O_NOFOLLOW | os.O_NONBLOCK, 0)],
@@ -54,6 +54,14 @@ ASKED = {
     "READLINK": [(0, 0)],
     "LIST": [(0, 0), (1, 0)],
     "TREE": [(os.O_RDONLY, 0), (os.O_RDWR, 0)],
+    "MKDIR": [(0, 0o700)],
+    "RMDIR": [(0, 0)],
+    "UNLINK": [(0, 0)],
+    "RENAME": [(0, 0, "D/new"), (1, 0, "D/new"), (2, 0, "D/new")],
+    "LINK": [(0, 0, "D/new")],
+    "SYMLINK": [(0, 0, "D/f")],
+    "CHMOD": [(0, 0o600)],
+    "UTIMENS": [(0, 0, bytes(32).decode()), (0x100, 0, bytes(32).decode())],
 }
 # These are about no path.
 OTHERS = {"STATUS", "RELOAD", "SYNC", "RESTARTED"}
@@ -67,15 +75,23 @@ def test_a_denied_request_touches_nothing():
         d = place.name("d")
         os.symlink("f", f"{d}/denied/link")
         policy = (f"subject a {{\n user {ME}\n"
-                  f" allow read,write,create,stat,readlink,list {d}/**\n deny all {d}/denied\n}}\n"
+                  f" allow read,write,create,stat,readlink,list,mkdir,delete,rename {d}/**\n deny all {d}/denied\n}}\n"
                   f"subject t {{\n user {ME}\n allow tree {place.directory('tree')}\n}}\n"
                   f"subject b {{\n user 5002\n allow read,write,create,list {d}/**\n}}\n")
         paths = (f"{d}/denied/f", f"{d}/denied/link", f"{d}/denied/nothing", f"{d}/denied", "/etc/shadow", place.path,
                  "/etc/fdbroker-test-new", "/proc/self/root", "/")
 
+        def one(client, name, path, flags, mode, extra=""):
+            extra = d + extra[1:] if extra.startswith("D/") else extra
+            return client.ask(known[name], path, flags, mode, extra=extra.encode())
+
         def ask(client):
-            return {(name, path, flags, mode): client.ask(known[name], path, flags, mode)
-                    for name, ways in ASKED.items() for path in paths for flags, mode in ways}
+            got = {(name, path, *way): one(client, name, path, *way)
+                   for name, ways in ASKED.items() for path in paths for way in ways}
+            # And what is granted, to a name that is not.
+            for name in ("RENAME", "LINK"):
+                got.update({(name, "f", path): one(client, name, f"{d}/f", 0, 0, path) for path in paths})
+            return got
         with Broker(place, policy) as broker:
             calls, got = traced(broker, place, ask)
             check(set(got.values()) == {"EACCES"}, {k: v for k, v in got.items() if v != "EACCES"})
@@ -85,7 +101,7 @@ def test_a_denied_request_touches_nothing():
             place.file("d/f", "f")
             for name, ways in ASKED.items():
                 path = place.name("tree") if name == "TREE" else f"{d}/f"
-                calls, got = traced(broker, place, lambda client: client.ask(known[name], path, *ways[0]))
+                calls, got = traced(broker, place, lambda client: one(client, name, path, *ways[0]))
                 check(calls, name, got)
 
 

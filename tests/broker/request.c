@@ -11,6 +11,7 @@
 #include "request.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,11 @@ static int decode(const void *bytes, size_t length, struct request *request)
 		assert_memory_equal(request->path,
 			(const char *)bytes + sizeof(struct fdbroker_request),
 			request->path_length);
+	if (!error && request->extra_length)
+		assert_memory_equal(request->extra,
+			(const char *)bytes + sizeof(struct fdbroker_request) +
+				request->path_length,
+			request->extra_length);
 	free(copy);
 	return error;
 }
@@ -96,6 +102,37 @@ static void test_lengths_that_do_not_add_up(void **state)
 	}
 }
 
+/* What has extra bytes, and how many. */
+static void test_extra(void **state)
+{
+	struct request request;
+	char bytes[128];
+
+	(void)state;
+	for (uint16_t operation = 0; operation < 40; operation++) {
+		bool any = operation == FDBROKER_RENAME || operation == FDBROKER_LINK ||
+			   operation == FDBROKER_SYMLINK;
+		for (uint16_t extra = 0; extra <= 40; extra++) {
+			struct fdbroker_request header = {
+				.version = 1,
+				.operation = operation,
+				.id = 5,
+				.path_length = 4,
+				.extra_length = extra,
+			};
+			memcpy(bytes, &header, sizeof(header));
+			memset(bytes + sizeof(header), 'x', 44);
+			int error = decode(bytes, sizeof(header) + 4u + extra, &request);
+			bool fits = any || extra == (operation == FDBROKER_UTIMENS
+								    ? sizeof(struct fdbroker_times)
+								    : 0);
+			assert_int_equal(error, fits ? 0 : -EBADMSG);
+			if (fits)
+				assert_int_equal(request.extra_length, extra);
+		}
+	}
+}
+
 static void test_another_version(void **state)
 {
 	struct fdbroker_request header = {.version = 2, .operation = 1, .id = 3};
@@ -117,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_every_length),
 		cmocka_unit_test(test_lengths_that_do_not_add_up),
+		cmocka_unit_test(test_extra),
 		cmocka_unit_test(test_another_version),
 	};
 

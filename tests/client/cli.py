@@ -15,7 +15,7 @@ import sys
 import tempfile
 import unittest
 
-from fake_broker import FakeBroker
+from fake_broker import TIMES, FakeBroker
 
 TOOL, COMPLETION = map(os.path.abspath, sys.argv[1:3])
 STATUS = b'version 0.1.0\npolicy /etc/"odd\\\x1b[2J\xff\xc2\x85\xc3\xa9\npid 17\nzero 0\noctal 007\nempty\n'
@@ -304,6 +304,60 @@ class Client(unittest.TestCase):
         self.check(self.tool("tree", "--chdir", "/forbidden", "--", "ls"), 1, b"",
                    b"fdbroker: tree /forbidden: Permission denied (EACCES)\n")
 
+    def test_names(self):
+        """mkdir, symlink, link, rename, unlink, rmdir."""
+        d = self.directory.name
+        old = os.umask(0o027)
+        try:
+            self.check(self.tool("mkdir", f"{d}/a", f"{d}/b/"), 0)
+            self.check(self.tool("mkdir", "--mode", "0707", f"{d}/c"), 0)
+        finally:
+            os.umask(old)
+        self.assertEqual([os.stat(f"{d}/{n}").st_mode & 0o7777 for n in "abc"], [0o750, 0o750, 0o700])
+        self.check(self.tool("mkdir", "/forbidden/x", f"{d}/a"), 1, b"",
+                   b"fdbroker: mkdir /forbidden/x: Permission denied (EACCES)\n"
+                   + f"fdbroker: mkdir {d}/a: File exists (EEXIST)\n".encode())
+        self.check(self.tool("symlink", "../any//where/", f"{d}/link"), 0)
+        self.assertEqual(os.readlink(f"{d}/link"), "../any//where/")
+        self.check(self.tool("link", "file", "./a//f", cwd=d), 0)
+        self.assertEqual(os.stat(self.file).st_nlink, 2)
+        self.check(self.tool("rename", f"{d}/a/f", f"{d}/b/f"), 0)
+        self.check(self.tool("rename", "--no-replace", f"{d}/b/f", self.file), 1, b"",
+                   f"fdbroker: rename {d}/b/f to {self.file}: File exists (EEXIST)\n".encode())
+        self.check(self.tool("rename", "--exchange", f"{d}/b", f"{d}/link"), 0)
+        self.assertEqual(os.listdir(f"{d}/link"), ["f"])
+        self.check(self.tool("link", "/forbidden", f"{d}/x"), 1, b"",
+                   f"fdbroker: link /forbidden to {d}/x: Permission denied (EACCES)\n".encode())
+        self.check(self.tool("unlink", f"{d}/b", f"{d}/link/f"), 0)
+        self.check(self.tool("unlink", f"{d}/a", "/forbidden"), 1, b"",
+                   f"fdbroker: unlink {d}/a: Is a directory (EISDIR)\n".encode()
+                   + b"fdbroker: unlink /forbidden: Permission denied (EACCES)\n")
+        self.check(self.tool("rmdir", f"{d}/a", f"{d}/link/", f"{d}/c"), 0)
+        self.assertEqual(sorted(os.listdir(d)), ["file", "socket"])
+
+    def test_chmod(self):
+        self.check(self.tool("chmod", "0604", self.file, self.file), 0)
+        self.assertEqual(os.stat(self.file).st_mode & 0o7777, 0o604)
+        self.assertEqual(self.broker.requests[-2:], [(14, 0, 0o604, self.file.encode())] * 2)
+        self.check(self.tool("chmod", "644", "/forbidden"), 1, b"",
+                   b"fdbroker: chmod /forbidden: Permission denied (EACCES)\n")
+
+    def test_utimens(self):
+        now, omit = (0, (1 << 30) - 1, 0), (0, (1 << 30) - 2, 0)
+        moment = (1769860800, 0, 0)
+        for arguments, flags, accessed, modified in (
+                ((), 0, now, now), (("--accessed", "now"), 0, now, omit),
+                (("--modified", "@12"), 0, omit, (12, 0, 0)),
+                (("--modified", "2026-01-31T12:00:00Z", "--no-follow"), 0x100, omit, moment),
+                (("--accessed=2026-01-31T12:00:00.000000001Z", "--modified=@0.5"), 0, (moment[0], 1, 0),
+                 (0, 500000000, 0)),
+                (("--accessed", "1969-12-31T23:59:59.9Z"), 0, (-1, 900000000, 0), omit)):
+            self.check(self.tool("utimens", *arguments, self.file, environment={"TZ": "Asia/Tokyo"}), 0)
+            self.assertEqual(self.broker.requests[-1],
+                             (15, flags, 0, self.file.encode(), TIMES.pack(*accessed, *modified)), arguments)
+        self.check(self.tool("utimens", "/forbidden"), 1, b"",
+                   b"fdbroker: utimens /forbidden: Permission denied (EACCES)\n")
+
     def test_full_output_of_names(self):
         path = self.names()
         for command in (["list", path], ["readlink", path + "/link"], ["stat", path], ["tree", path]):
@@ -386,7 +440,14 @@ class Usage(unittest.TestCase):
                 "reload x", "reload --json",
                 "stat", "stat --json", "access", "access --read", "access /x /y", "access -r /x", "list",
                 "list --long=1 /x", "readlink", "readlink --json /x", "tree", "tree /x /y", "tree /x --",
-                "tree --chdir /x", "tree /x --read"):
+                "tree --chdir /x", "tree /x --read", "mkdir", "mkdir --mode 0800 /x", "mkdir --mode= /x", "rmdir",
+                "unlink", "unlink --bogus /x", "rename /x", "rename /x /y /z", "rename --no-replace --exchange /x /y",
+                "link /x", "symlink x", "symlink x /y /z", "chmod", "chmod 644", "chmod u+x /x", "chmod 10000 /x",
+                "utimens", "utimens --accessed yesterday /x", "utimens --modified @ /x", "utimens --modified @1. /x",
+                "utimens --modified @1.1234567890 /x", "utimens --modified @1x /x", "utimens --modified @-1 /x",
+                "utimens --modified 2026-01-31T12:00:00 /x", "utimens --modified 2026-04-31T12:00:00Z /x",
+                "utimens --modified 2026-01-31 /x", "utimens --modified 2026-01-31T12:00:00Zx /x",
+                "utimens --modified @99999999999999 /x", "utimens --modified= /x"):
             with self.subTest(line):
                 result = run(*line.split())
                 self.assertEqual((result.returncode, result.stdout), (2, b""))

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-from fake_broker import ENTRY, LIST_HEAD, REPLY, REQUEST, FakeBroker
+from fake_broker import ENTRY, LIST_HEAD, REPLY, REQUEST, TIMES, FakeBroker
 
 DIRECTORY, TOOL = map(os.path.abspath, sys.argv[1:3])
 
@@ -56,7 +56,7 @@ class Protocol(unittest.TestCase):
     def test_layouts(self):
         """Each table's offsets are the sums of the lengths above them."""
         tables = re.findall(r"(?:^\| \d+ \| .*\n)+", self.text, re.M)
-        layouts = (REQUEST, REPLY, LIST_HEAD, ENTRY)
+        layouts = (REQUEST, REPLY, LIST_HEAD, ENTRY, TIMES)
         self.assertEqual(len(tables), len(layouts))
         for table, layout in zip(tables, layouts):
             offset = 0

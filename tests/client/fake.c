@@ -36,7 +36,8 @@
 
 struct query {
 	struct fdbroker_request header;
-	char path[FDBROKER_REQUEST_MAX + 1];
+	char path[FDBROKER_REQUEST_MAX + 1]; /* the extra bytes come in it too */
+	char extra[FDBROKER_REQUEST_MAX];
 };
 
 int fake_text_file(const char *text)
@@ -88,21 +89,26 @@ void fake_settle(int socket_fd)
 /* Reads a request and checks it as the broker would. False at the end. */
 static bool read_query(int socket_fd, struct query *query)
 {
-	ssize_t length = recv(socket_fd, query, sizeof(*query) - 1, 0);
+	const struct fdbroker_request *header = &query->header;
+	ssize_t length = recv(socket_fd, query, offsetof(struct query, extra) - 1, 0);
 
 	if (length <= 0)
 		return false;
 	if (length > FDBROKER_REQUEST_MAX ||
-		(size_t)length != sizeof(query->header) + query->header.path_length ||
-		query->header.version != FDBROKER_PROTOCOL_VERSION ||
-		query->header.extra_length != 0 || query->header.id == 0 ||
-		query->header.operation < FDBROKER_OPEN ||
-		(query->header.operation > FDBROKER_TREE &&
-			query->header.operation != FDBROKER_RELOAD) ||
-		(query->header.mode != 0 && !(query->header.flags & O_CREAT) &&
-			query->header.operation != FDBROKER_ACCESS))
+		(size_t)length != sizeof(*header) + header->path_length + header->extra_length ||
+		header->version != FDBROKER_PROTOCOL_VERSION || header->id == 0 ||
+		header->operation < FDBROKER_OPEN ||
+		(header->operation > FDBROKER_UTIMENS && header->operation != FDBROKER_RELOAD) ||
+		(header->extra_length != 0 && header->operation != FDBROKER_RENAME &&
+			header->operation != FDBROKER_LINK &&
+			header->operation != FDBROKER_SYMLINK &&
+			header->operation != FDBROKER_UTIMENS) ||
+		(header->mode != 0 && !(header->flags & O_CREAT) &&
+			header->operation != FDBROKER_ACCESS &&
+			header->operation != FDBROKER_MKDIR && header->operation != FDBROKER_CHMOD))
 		_exit(FAKE_BAD_REQUEST);
-	query->path[query->header.path_length] = '\0';
+	memcpy(query->extra, query->path + header->path_length, header->extra_length);
+	query->path[header->path_length] = '\0';
 	return true;
 }
 
@@ -202,7 +208,10 @@ static void play(int socket_fd, const struct fake_turn *turn)
 	if (!read_query(socket_fd, &query))
 		_exit(0);
 	if (query.header.operation != turn->operation || query.header.flags != turn->flags ||
-		query.header.mode != turn->mode || strcmp(query.path, turn->path) != 0)
+		query.header.mode != turn->mode || strcmp(query.path, turn->path) != 0 ||
+		query.header.extra_length != turn->extra_length ||
+		(turn->extra_length != 0 &&
+			memcmp(query.extra, turn->extra, turn->extra_length) != 0))
 		_exit(FAKE_BAD_REQUEST);
 	reply.header = (struct fdbroker_reply){
 		.version = FDBROKER_PROTOCOL_VERSION,

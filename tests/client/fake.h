@@ -66,6 +66,8 @@ struct fake_turn {
 	const void *data;
 	size_t length;
 	unsigned int delay_ms; /* before the reply */
+	const void *extra;
+	size_t extra_length;
 };
 
 /*

@@ -18,6 +18,8 @@ REPLY = struct.Struct("=HHIIIII")
 LIST_HEAD = struct.Struct("=Q")
 ENTRY = struct.Struct("=QBB6x")
 OPEN, STATUS, STAT, ACCESS, READLINK, LIST, TREE = range(1, 8)
+MKDIR, RMDIR, UNLINK, RENAME, LINK, SYMLINK, CHMOD, UTIMENS = range(8, 16)
+TIMES = struct.Struct("=qIIqII")
 RELOAD = 19
 
 
@@ -37,6 +39,26 @@ def page(path, position):
         data += ENTRY.pack(status.st_ino, status.st_mode >> 12, len(name)) + name
     position += 2
     return LIST_HEAD.pack(position if position < len(names) else 0) + data
+
+
+def change(operation, path, flags, mode, extra):
+    """What an operation of those that change something does."""
+    if operation == MKDIR:
+        os.mkdir(path)
+        os.chmod(path, mode)
+    elif operation == RMDIR:
+        os.rmdir(path)
+    elif operation == UNLINK:
+        os.unlink(path)
+    elif operation == RENAME:
+        if ctypes.CDLL(None, use_errno=True).renameat2(-100, path, -100, extra, flags) < 0:
+            raise OSError(ctypes.get_errno(), "renameat2", path)
+    elif operation == LINK:
+        os.link(path, extra)
+    elif operation == SYMLINK:
+        os.symlink(extra, path)
+    else:
+        os.chmod(path, mode)
 
 
 class FakeBroker:
@@ -80,10 +102,10 @@ class FakeBroker:
                 self.answer(connection, message)
 
     def answer(self, connection, message):
-        version, operation, number, flags, mode, path_length, extra = REQUEST.unpack_from(message)
-        path = message[REQUEST.size:]
-        assert version == 1 and extra == 0 and len(path) == path_length
-        self.requests.append((operation, flags, mode, path))
+        version, operation, number, flags, mode, path_length, extra_length = REQUEST.unpack_from(message)
+        path, extra = message[REQUEST.size:][:path_length], message[REQUEST.size + path_length:]
+        assert version == 1 and len(extra) == extra_length and len(path) == path_length
+        self.requests.append((operation, flags, mode, path) + ((extra,) if extra else ()))
         error, descriptors, data = 0, [], b""
         try:
             if operation == STATUS:
@@ -104,6 +126,10 @@ class FakeBroker:
             elif operation == TREE:
                 assert flags in (os.O_RDONLY, os.O_RDWR)
                 descriptors = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+            elif operation == UTIMENS:
+                TIMES.unpack(extra)  # the test looks at what was asked
+            elif operation >= MKDIR:
+                change(operation, path, flags, mode, extra)
             else:
                 descriptors = [os.open(path, flags | os.O_CLOEXEC, mode)]
         except OSError as problem:

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,6 +74,36 @@ static int call_reload(struct fdbroker *broker, int unused)
 	return fdbroker_reload(broker, NULL);
 }
 
+static int call_mkdir(struct fdbroker *broker, int mode)
+{
+	return fdbroker_mkdir(broker, "/x", (mode_t)mode);
+}
+
+static int call_remove(struct fdbroker *broker, int directory)
+{
+	return directory ? fdbroker_rmdir(broker, "/x") : fdbroker_unlink(broker, "/x");
+}
+
+static int call_rename(struct fdbroker *broker, int flags)
+{
+	return fdbroker_rename2(broker, "/x", "/y", (unsigned int)flags);
+}
+
+static int call_link(struct fdbroker *broker, int symbolic)
+{
+	return symbolic ? fdbroker_symlink(broker, "y", "/x") : fdbroker_link(broker, "/x", "/y");
+}
+
+static int call_chmod(struct fdbroker *broker, int mode)
+{
+	return fdbroker_chmod(broker, "/x", (mode_t)mode);
+}
+
+static int call_utimens(struct fdbroker *broker, int flags)
+{
+	return fdbroker_utimens(broker, "/x", NULL, flags);
+}
+
 static const struct row {
 	const char *name;
 	int (*call)(struct fdbroker *broker, int flags);
@@ -97,6 +128,15 @@ static const struct row {
 	{"readlink", call_readlink, 0, true},
 	{"list", call_opendir, 0, true},
 	{"status", call_status, 0, true},
+	{"mkdir", call_mkdir, 0700, false},
+	{"rmdir", call_remove, 1, false},
+	{"unlink", call_remove, 0, false},
+	{"rename", call_rename, 0, false},
+	{"exchange", call_rename, RENAME_EXCHANGE, false},
+	{"link", call_link, 0, false},
+	{"symlink", call_link, 1, false},
+	{"chmod", call_chmod, 0600, false},
+	{"utimens", call_utimens, 0, false},
 	{"reload", call_reload, 0, false},
 };
 

@@ -68,6 +68,12 @@ def test_a_writing_policy_takes_more():
         with Broker(place, text) as broker:
             # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             equal(int(status_of(broker.worker)["CapEff"], 16), 1 << 0 | 1 << 1 | 1 << 2)
+        for right, wanted in (("append", 1 << 1 | 1 << 2), ("mkdir", 1 << 0 | 1 << 1 | 1 << 2),
+                              ("write", 1 << 1 | 1 << 2 | 1 << 3), ("delete", 1 << 1 | 1 << 2 | 1 << 3),
+                              ("rename", 1 << 1 | 1 << 2 | 1 << 3)):
+            with Broker(place, text.replace("create", right)) as broker:
+                # ... and CAP_FOWNER
+                equal(int(status_of(broker.worker)["CapEff"], 16), wanted, right)
 
 
 def test_descriptors_that_the_daemon_inherits_do_not_reach_the_worker():

@@ -115,6 +115,26 @@ def test_writing_and_creating():
         equal(s.open("n", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "EEXIST")
 
 
+def test_changing():
+    """With views, and with the directories themselves in their place."""
+    for how in ({}, {"command": PRIVATE, "options": ()}):
+        with Place() as place, Private(place, "allow read,write,create,mkdir,delete,rename D/** mode 0640",
+                                       "deny all D/no", **how) as s:
+            place.directory("d/no", owner=ME)
+
+            def change(client):
+                return [client.ask(operation, f"{s.d}/{name}", flags, mode, extra=extra.replace("D", s.d).encode())
+                        for operation, name, flags, mode, extra in (
+                            (8, "dir", 0, 0o777, ""), (12, "f", 0, 0, "D/dir/second"), (13, "dir/link", 0, 0, "second"),
+                            (14, "dir/link", 0, 0o604, ""), (14, "dir", 0, 0o700, ""), (14, "f", 0, 0o4755, ""),
+                            (15, "f", 0, 0, bytes(32).decode()), (11, "dir", 0, 0, "D/moved"),
+                            (11, "moved/second", 0, 0, "D/no/x"), (10, "moved/link", 0, 0, ""), (9, "moved", 0, 0, ""))]
+            equal(s.run(change), ["OK"] * 5 + ["EPERM", "OK", "OK", "EACCES", "OK", "ENOTEMPTY"], how)
+            found, moved = os.stat(f"{s.d}/f"), os.stat(f"{s.d}/moved")
+            equal((found.st_nlink, stat.S_IMODE(found.st_mode), found.st_mtime), (2, 0o604, 0))
+            equal((stat.S_IMODE(moved.st_mode), moved.st_uid, moved.st_gid), (0o700, ME, ME))
+
+
 def test_a_file_that_cannot_be_given_to_its_owner_is_removed():
     """Here nobody can be given anything: no other uid is mapped."""
     with Place() as place, Private(place, f"allow read,write,create D/** owner {OTHER}") as s:

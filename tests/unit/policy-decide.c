@@ -341,10 +341,12 @@ static void test_directories(void **state)
 	const struct policy_directory *list = policy_directories(policy, &count);
 
 	(void)state;
-	assert_int_equal(count, 6);
+	assert_int_equal(count, 7);
 	assert_int_equal(find_directory(policy, "/var/log/x")->rights, R | S);
 	assert_int_equal(find_directory(policy, "/var/log/x")->line, 3);
-	assert_int_equal(find_directory(policy, "/srv")->rights, W | S);
+	assert_false(find_directory(policy, "/var/log/x")->variables);
+	assert_int_equal(find_directory(policy, "/srv/%u")->rights, W | S);
+	assert_true(find_directory(policy, "/srv/%u")->variables);
 	assert_int_equal(find_directory(policy, "/srv/a")->exec_rights, R | S);
 	assert_int_equal(find_directory(policy, "/srv/a")->rights, 0);
 	assert_non_null(find_directory(policy, "/"));
@@ -355,9 +357,71 @@ static void test_directories(void **state)
 	assert_string_equal(
 		list[decide(policy, 1002, R | W, "/var/log/x/yz.log").directory].path, "/var");
 	assert_string_equal(
-		list[decide(policy, 1002, W | S, "/srv/alice/x").directory].path, "/srv");
-	assert_string_equal(list[decide(policy, 1002, R, "/home/alice/z").directory].path, "/");
+		list[decide(policy, 1002, W | S, "/srv/alice/x").directory].path, "/srv/%u");
+	assert_string_equal(list[decide(policy, 1002, R, "/home/alice/z").directory].path, "%h");
 	assert_int_equal(decide(policy, 1002, R, "/var/log/x/yz.log").rule->line, 3);
+	policy_free(policy);
+}
+
+/* What one caller's matches lie in, and how long its path is for the caller. */
+static void test_directories_with_variables(void **state)
+{
+	struct policy *policy =
+		load_text("subject s {\nuser *\n"
+			  "allow read /a/user-%U/x/** /b/%U /c/%U*/x /d/%%/%u/[x]/y\n"
+			  "allow read %h %h/.config/* /e%%/x\n"
+			  "allow read /home/alice/.config/deep/**\n"
+			  "allow tree %h/t%% /f%%\n"
+			  "}\n");
+	struct policy_identity alice = {.uid = 1002, .gid = 1002};
+	static const struct {
+		const char *path, *directory;
+		size_t length;
+	} wanted[] = {
+		{"/a/user-1002/x/y", "/a/user-%U/x", sizeof("/a/user-1002/x") - 1},
+		{"/b/1002", "/b", 2},
+		{"/c/10021/x", "/c", 2},
+		{"/d/%/alice/x/y", "/d/%%/%u", sizeof("/d/%/alice") - 1},
+		{"/home/alice", "%h", sizeof("/home/alice") - 1},
+		{"/home/alice/.config/x", "%h/.config", sizeof("/home/alice/.config") - 1},
+		/* The deepest, whatever it is called. */
+		{"/home/alice/.config/deep/x", "/home/alice/.config/deep",
+			sizeof("/home/alice/.config/deep") - 1},
+		{"/e%/x", "/e%", 3},
+	};
+	struct policy_caller *caller;
+	struct policy_user_values user;
+	size_t count, tree_count, users = 0;
+	const struct policy_directory *list = policy_directories(policy, &count);
+	const struct policy_tree *trees = policy_trees(policy, &tree_count);
+
+	(void)state;
+	assert_int_equal(policy_caller_new(policy, &alice, &caller), 0);
+	assert_int_equal(policy_caller_uid(caller), 1002);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct policy_decision decision = decide(policy, 1002, R, wanted[i].path);
+		assert_int_equal(decision.reason, POLICY_ALLOWED);
+		assert_string_equal(list[decision.directory].path, wanted[i].directory);
+		assert_int_equal(
+			policy_directory_length(caller, decision.directory), wanted[i].length);
+	}
+	policy_caller_free(caller);
+	assert_int_equal(tree_count, 2);
+	assert_string_equal(trees[0].path, "%h/t%%");
+	assert_true(trees[0].variables);
+	assert_string_equal(trees[1].path, "/f%");
+	assert_false(trees[1].variables);
+	for (; policy_user_values(policy, users, &user); users++) {
+		if (user.uid == 1002) {
+			assert_string_equal(user.user, "alice");
+			assert_string_equal(user.home, "/home/alice");
+		} else if (user.uid == 1102) {
+			/* What could be more than a name is no value. */
+			assert_null(user.user);
+			assert_null(user.home);
+		}
+	}
+	assert_int_equal(users, 10);
 	policy_free(policy);
 }
 
@@ -553,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup(test_variables, reset),
 		cmocka_unit_test_setup(test_modifiers, reset),
 		cmocka_unit_test_setup(test_directories, reset),
+		cmocka_unit_test_setup(test_directories_with_variables, reset),
 		cmocka_unit_test_setup(test_which_directory, reset),
 		cmocka_unit_test_setup(test_map, reset),
 		cmocka_unit_test(test_path_check),

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * views-table.h: what the parts of views.h share, and nobody else sees.
+ *
+ *	views.c			which views the policy calls for; loading
+ *	views-made.c		having one made by the maker
+ *	views-reports.c		what the kernel and the maker report of changes
+ *	views-callers.c		views that are other ones for each caller
+ *	views-serving.c		what opens beneath them
+ *
+ * All below is done with the table's lock, unless it says otherwise.
+ */
+#ifndef BROKER_VIEWS_TABLE_H
+#define BROKER_VIEWS_TABLE_H
+
+#include "anchors.h"
+#include "channel.h"
+#include "views.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A view that no rule calls for. */
+#define NONE UINT32_MAX
+
+/* A watch that a view depends on: the watched directory is that of its path's first `depth` components. */
+struct link {
+	struct link *next; /* of those with the same hash */
+	int watch;
+	uint32_t view;
+	unsigned int depth;
+};
+
+/* What a view shows at a time. It stays open for as long as somebody opens beneath it. */
+struct shown {
+	_Atomic unsigned int holders; /* the view itself is one */
+	int descriptor;
+	bool folds; /* names fold on its way (names.h) */
+};
+
+struct view {
+	char *path;	  /* of the directory; NULL for one of a caller that is nobody's */
+	const char *file; /* where the policy names it */
+	unsigned int line;
+	uint32_t attributes;
+	struct idmap map;
+	bool template; /* its path has variables: it is never made, but a view for each caller */
+	struct shown *shown; /* NULL where there is none: */
+	int error;	     /* the negative errno with which making it failed */
+	bool stale, prompt;
+	bool asked;   /* a thread has it made; others wait for that */
+	int64_t hung; /* ms: until then it is not asked for again, since it hung; 0: it did not */
+	struct link *links;
+	int link_count;
+};
+
+/* Whose a view is that is behind the named ones in the list. */
+struct whose {
+	uint32_t template; /* the number of what it was made by, or NONE */
+	uid_t uid;
+	gid_t gid;     /* 0 where the view is the same for each */
+	uint64_t used; /* when, by views.uses */
+	uint32_t next; /* of those with the same hash, or NONE */
+};
+
+#define BUCKETS 1024
+
+struct views {
+	const struct policy *policy;
+	const struct policy_directory *directories;
+	size_t directory_count;
+	struct questions *questions;
+	int inotify;
+	_Atomic bool plain;
+	pthread_mutex_t reading; /* of whoever reads the reports */
+	_Atomic bool
+		changing; /* reports have been read, and what they say is not yet in the table */
+	pthread_mutex_t mutex; /* of the views and links below */
+	pthread_cond_t made;
+	unsigned int reports;		/* counts what has been read of them */
+	uint32_t (*kinds)[VIEW_KINDS];	/* of each directory: a number of `list`, or NONE */
+	struct anchor *anchors;		/* of each directory: what there is a view of */
+	uint32_t (*shared)[VIEW_KINDS]; /* of each that is the first with its anchor: the same */
+	size_t tree_count;
+	uint32_t (*trees)[2]; /* of each tree: the number of the read-only one, the writable one */
+	struct view *list;    /* those that are named, and then those of callers */
+	uint32_t count;	      /* of those that are named */
+	uint32_t slots;	      /* of those of callers */
+	struct whose whose[CHANNEL_SLOTS];
+	uint32_t heads[CHANNEL_SLOTS]; /* by a hash of whose it is */
+	uint64_t uses;
+	struct link *buckets[BUCKETS];
+};
+
+/* Whether it is another one for each caller, although the directory is the same: none of those is kept. */
+bool view_is_mapped(const struct view *view);
+
+/* ---- views-made.c ---- */
+
+/* Anybody's at any time. */
+void shown_let_go(struct shown *shown);
+void view_close(struct view *view);
+
+/*
+ * Asks the maker for a view, for a caller of those ids (type: CHANNEL_VIEW, RENEW, TEMPLATE or CALLERS); without the
+ * lock. 0, or a negative errno.
+ */
+int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
+	struct channel_message *message);
+/*
+ * Has a view made, named to the maker for the first time or again; the lock is given up meanwhile. 0, or a negative
+ * errno: the maker does not answer, or is gone.
+ */
+int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid);
+/*
+ * Has a view that is stale made again. 0 or a negative errno; 1: another thread has just done so, the view is to be
+ * looked for again.
+ */
+int view_freshen(struct views *views, struct view *view);
+
+/* ---- views-reports.c ---- */
+
+/* Takes over the watches that the maker names, as text. 0, -ENOMEM or -EPROTO. */
+int links_take(struct views *views, struct view *view, const char *text);
+void links_drop(struct views *views, struct view *view);
+
+/* ---- views-callers.c ---- */
+
+void callers_init(struct views *views);
+/*
+ * The view by a template that is the caller's. NULL where there is none, unless `make` is true: then there is one
+ * afterwards, stale, in the place of the one that was used longest ago; NULL with a negative errno where that cannot be.
+ */
+struct view *callers_find(struct views *views, uint32_t template,
+	const struct policy_caller *caller, gid_t gid, bool make, int *error);
+/* Whose it is; NULL for a view that is named. */
+const struct whose *callers_whose(const struct views *views, const struct view *view);
+/* Tells the maker what it takes to expand the templates; without the lock. 0 or a negative errno. */
+int callers_tell_users(struct views *views);
+
+#endif
