@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "confine.h"
+#include "connect.h"
 #include "diagnostic.h"
 #include "questions.h"
 #include "report.h"
@@ -70,8 +71,6 @@ static int load_policy(struct load *load)
 	policy_system_environment(&environment);
 	error = policy_load(
 		load->options->policy, &environment, diagnostics, &load->loaded->policy);
-	if (!error)
-		policy_unserved(load->loaded->policy, diagnostics);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
 		report_diagnostic(load, policy_diagnostics_get(diagnostics, i));
 	policy_diagnostics_free(diagnostics);
@@ -98,6 +97,13 @@ static int name_exes(struct load *load)
 	return error ? report_failure("telling callers apart by their program or unit", error) : 0;
 }
 
+static int name_sockets(struct load *load)
+{
+	int error = connect_name_rules(load->loaded->policy, load->questions);
+
+	return error ? report_failure("naming the sockets", error) : 0;
+}
+
 static void record_missing_view(
 	struct load *load, const char *path, const char *file, unsigned int line, int error)
 {
@@ -113,6 +119,8 @@ static void record_missing_view(
 			? "the directory is reached through a symbolic link: write its real path"
 		: error == -EINVAL
 			? "a file system in it does not do what the rule asks for (idmap)"
+		: error == -ETIMEDOUT
+			? "a file system on its way does not answer: nothing beneath it is served until it does"
 			: "the directory cannot be opened: nothing beneath it is served until it can");
 	audit_errno(load->line, -error);
 	audit_end(load->line);
@@ -156,10 +164,12 @@ static void record_plain(struct load *load)
 	audit_end(load->line);
 }
 
-static void view_stale(void *context, const struct channel_message *message)
+static void hear_maker(void *context, const struct channel_message *message)
 {
 	if (message->type == CHANNEL_STALE)
 		views_stale(context, message->index);
+	else if (message->type == CHANNEL_VIEW && message->error != ETIMEDOUT)
+		views_answer(context, message->index);
 }
 
 static int make_views(struct load *load)
@@ -173,7 +183,7 @@ static int make_views(struct load *load)
 	load->loaded->views = views_new(load->loaded->policy, load->questions, inotify);
 	if (!load->loaded->views)
 		return report_failure("making the views", -ENOMEM);
-	questions_told(load->questions, view_stale, load->loaded->views);
+	questions_told(load->questions, hear_maker, load->loaded->views);
 	error = views_load(load->loaded->views, view_failed, load);
 	if (error == -ECANCELED)
 		return 1; /* said already */
@@ -259,7 +269,8 @@ int load_all(const struct options *options, struct audit_line *line, int log, in
 		.loaded = loaded,
 	};
 
-	return load_policy(&load) || name_exes(&load) || make_views(&load) || confine(&load);
+	return load_policy(&load) || name_exes(&load) || name_sockets(&load) || make_views(&load) ||
+	       confine(&load);
 }
 
 void load_release(struct loaded *loaded)

@@ -26,6 +26,7 @@ struct made {
 	char *path;
 	uint32_t attributes;
 	struct idmap map;
+	uint64_t place;		/* mounts_place */
 	uint64_t mounts;	/* mounts_signature, when it was made */
 	struct watches watches; /* of the answer that was given last */
 	uint32_t asked;		/* of a slot: the question by which it was taken last */
@@ -58,6 +59,7 @@ struct making {
 		int descriptor;
 	} namespaces[NAMESPACES];
 	unsigned int oldest;
+	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
 struct making *making_new(bool plain)
@@ -76,6 +78,7 @@ struct making *making_new(bool plain)
 		free(making);
 		return NULL;
 	}
+	making->text = mounts_read(making->mountinfo);
 	return making;
 }
 
@@ -186,6 +189,22 @@ static int find_namespace(struct making *making, const struct idmap *map)
 	return fcntl(namespace, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * Whether `error`, of cloning the directory, says that there can be no views here. That its ids cannot be mapped does
+ * not: a mount beneath it may be mapped already, which is EPERM too.
+ */
+static bool denies_views(int directory, const struct made *made, int namespace, int error)
+{
+	if (error != -EPERM && error != -ENOSYS)
+		return false;
+	if (namespace < 0)
+		return true;
+	int view = clone_directory(directory, made->attributes, -1);
+	if (view >= 0)
+		close(view);
+	return view == -EPERM || view == -ENOSYS;
+}
+
 /* Opens the directory, watched, and clones it. The view or a negative errno. */
 static int open_view(struct making *making, struct made *made, int namespace, uint32_t *attributes)
 {
@@ -195,7 +214,10 @@ static int open_view(struct making *making, struct made *made, int namespace, ui
 		directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
 
 	*attributes = 0;
-	if (directory >= 0 && making->plain && (view == -EPERM || view == -ENOSYS)) {
+	bool denied = directory >= 0 && denies_views(directory, made, namespace, view);
+	if (view == -EPERM && directory >= 0 && !denied)
+		view = -EINVAL;
+	if (denied && making->plain) {
 		*attributes = VIEW_PLAIN;
 		view = directory;
 	} else if (directory >= 0) {
@@ -297,6 +319,7 @@ static int add_named(struct making *making, const struct channel_message *messag
 				.path = named.path,
 				.attributes = named.attributes,
 				.map = named.map,
+				.place = making->text ? mounts_place(making->text, named.path) : 0,
 			};
 	}
 	if (!named.path || (message->type != CHANNEL_TEMPLATE && !named.made)) {
@@ -318,6 +341,22 @@ int making_name(struct making *making, const struct channel_message *message)
 		error = add_named(making, message);
 	pthread_mutex_unlock(&making->mutex);
 	return error;
+}
+
+uint64_t making_place(struct making *making, uint32_t index)
+{
+	uint64_t place = 0;
+
+	pthread_mutex_lock(&making->mutex);
+	if (index < making->count && making->named[index].made)
+		place = making->named[index].made->place;
+	pthread_mutex_unlock(&making->mutex);
+	return place;
+}
+
+const struct template_users *making_users(const struct making *making)
+{
+	return &making->users;
 }
 
 /* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
@@ -402,7 +441,13 @@ static int find(struct making *making, const struct channel_message *message, st
 	return error;
 }
 
-/* Where a device is to be opened, and in what. Errors as of take_slot. */
+/* Whether the view lets something be opened with `flags`: that a mount is read-only does not keep one from a device. */
+static bool opens(uint32_t attributes, uint32_t flags)
+{
+	return (attributes & VIEW_WRITABLE) || (flags & O_ACCMODE) == O_RDONLY;
+}
+
+/* Where a device is to be opened, and in what. -EACCES where not for that; other errors as of take_slot. */
 static int find_devices(struct making *making, const struct channel_message *message,
 	char path[CHANNEL_TEXT_MAX + 1], uint32_t *attributes)
 {
@@ -410,11 +455,13 @@ static int find_devices(struct making *making, const struct channel_message *mes
 
 	pthread_mutex_lock(&making->mutex);
 	if (message->index < making->count &&
-		(making->named[message->index].attributes & VIEW_DEVICE)) {
+		(making->named[message->index].attributes & (VIEW_CHARDEV | VIEW_BLOCKDEV))) {
 		const struct named *named = &making->named[message->index];
 		*attributes = named->attributes;
 		error = 0;
-		if (named->made)
+		if (!opens(named->attributes, message->attributes))
+			error = -EACCES;
+		else if (named->made)
 			strcpy(path, named->path);
 		else
 			error = template_expand(&making->users, named->path, message->uid, path);
@@ -491,8 +538,11 @@ void making_mounts(
 		if (text && signature == made->mounts)
 			continue;
 		made->mounts = signature;
+		if (text)
+			made->place = mounts_place(text, made->path);
 		stale(context, (uint32_t)i);
 	}
+	free(making->text);
+	making->text = text;
 	pthread_mutex_unlock(&making->mutex);
-	free(text);
 }

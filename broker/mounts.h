@@ -14,6 +14,9 @@
  */
 uint64_t mounts_signature(const char *text, const char *path);
 
+/* A number that stands for the place of the mount in `text` on which `path` lies. */
+uint64_t mounts_place(const char *text, const char *path);
+
 /* The whole of an open mountinfo file, from its start, in memory to be freed; NULL with errno. */
 char *mounts_read(int file);
 

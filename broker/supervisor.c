@@ -229,7 +229,7 @@ static void promote(struct supervisor *supervisor)
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	supervisor->serving = supervisor->coming;
-	crew_clear(&supervisor->coming);
+	crew_init(&supervisor->coming);
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
 	clients_give_all(supervisor->clients);
@@ -329,6 +329,17 @@ static void reap(struct supervisor *supervisor)
 	}
 }
 
+/* A thread of the worker's has ended. The others end with it, and it is reaped, unless one hangs in a file system. */
+static void bury(struct supervisor *supervisor)
+{
+	for (int tries = 0; tries < 4 && crew_is_dead(&supervisor->serving); tries++) {
+		usleep(5000);
+		reap(supervisor);
+	}
+	if (crew_is_dead(&supervisor->serving))
+		lose_serving(supervisor, "the worker died, but for what hangs, and is replaced");
+}
+
 /* ---- what a worker says ----------------------------------------------------------------------- */
 
 /* 0, or a negative errno where no worker says that. */
@@ -373,6 +384,7 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 		return 0;
 	case CHANNEL_READY:
 		coming->ready = true;
+		crew_watch(coming, (pid_t)message->index);
 		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
 		take_over(supervisor);
 		return 0;
@@ -394,6 +406,8 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		bool proper = got == 1 && message.descriptor < 0;
 		if (message.descriptor >= 0)
 			close(message.descriptor);
+		if (message.object > 0)
+			close(message.object);
 		/* It is gone, or says what no worker says. */
 		if (!proper || take(supervisor, &message)) {
 			crew_kill(crew);
@@ -522,7 +536,7 @@ static void turn(struct supervisor *supervisor)
 	int alive = keep_alive(supervisor), wait = keep_time(supervisor);
 	struct listener *listeners = supervisor->sockets.listeners;
 	unsigned int count = supervisor->sockets.count;
-	struct pollfd sources[3 + OPTIONS_ADDRESSES_MAX] = {
+	struct pollfd sources[4 + OPTIONS_ADDRESSES_MAX] = {
 		{.fd = supervisor->signals, .events = POLLIN},
 		{.fd = supervisor->serving.channel,
 			.events =
@@ -530,16 +544,17 @@ static void turn(struct supervisor *supervisor)
 				(supervisor->crowded || supervisor->serving.untold ? POLLOUT : 0)},
 		{.fd = supervisor->coming.channel,
 			.events = POLLIN | (supervisor->coming.untold ? POLLOUT : 0)},
+		{.fd = supervisor->serving.sentinel, .events = POLLIN},
 	};
 
 	for (unsigned int i = 0; i < count; i++)
-		sources[3 + i] = (struct pollfd){
+		sources[4 + i] = (struct pollfd){
 			.fd = accepts(supervisor) ? listeners[i].socket : -1,
 			.events = POLLIN | POLLRDHUP,
 		};
 	if (alive >= 0 && (wait < 0 || alive < wait))
 		wait = alive;
-	if (poll(sources, 3 + count, wait) < 0)
+	if (poll(sources, 4 + count, wait) < 0)
 		return;
 	if (sources[1].revents & ~POLLOUT)
 		hear(supervisor, &supervisor->serving, hear_serving);
@@ -553,13 +568,15 @@ static void turn(struct supervisor *supervisor)
 		hear(supervisor, &supervisor->coming, hear_coming);
 	for (unsigned int i = 0; i < count; i++) {
 		/* Somebody who has a copy of it, as whoever gave it to us, has shut it down. */
-		if (sources[3 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
+		if (sources[4 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
 			mend(supervisor);
-		else if (sources[3 + i].revents)
+		else if (sources[4 + i].revents)
 			accept_clients(supervisor, &listeners[i]);
 	}
 	if (sources[0].revents)
 		hear_signal(supervisor);
+	if (sources[3].revents)
+		bury(supervisor);
 }
 
 static bool is_over(const struct supervisor *supervisor)
@@ -614,6 +631,9 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	supervisor->clients = clients_new(count_places());
 	if (!supervisor->clients)
 		return -ENOMEM;
+	int error = inherit_tell(inherited);
+	if (error)
+		return error;
 	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
 		supervisor->log);
 	vitals_init(&supervisor->vitals, supervisor->options->ready);
@@ -660,8 +680,8 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		};
 		supervisor->log = log;
 		supervisor->backoff = BACKOFF_FIRST;
-		crew_clear(&supervisor->serving);
-		crew_clear(&supervisor->coming);
+		crew_init(&supervisor->serving);
+		crew_init(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
 	if (!error)

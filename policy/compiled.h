@@ -51,7 +51,8 @@ struct rule {
 	uint32_t subject;
 	uint32_t written; /* its rights, without those that come with them */
 	uint32_t idmap_from, idmap_to, idmap_count;
-	uint32_t column; /* of its `allow` or `deny` */
+	uint32_t timeout; /* seconds; 0: the daemon's */
+	uint32_t column;  /* of its `allow` or `deny` */
 	const struct source *source;
 };
 

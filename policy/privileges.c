@@ -17,7 +17,7 @@ static const struct privilege_calls calls[] = {
 	{BOTH, 0, "to run threads of its own",
 		LIST("clone", "futex", "futex_time64", "set_robust_list", "rseq", "rt_sigprocmask",
 			"rt_sigaction", "rt_sigreturn", "sched_getaffinity", "sched_yield", "exit",
-			"exit_group", "restart_syscall")},
+			"exit_group", "restart_syscall", "pause")},
 	{BOTH, 0, "to know who it is",
 		LIST("getpid", "getppid", "gettid", "getuid", "getuid32", "geteuid", "geteuid32",
 			"getegid", "getegid32")},
@@ -52,8 +52,8 @@ static const struct privilege_calls calls[] = {
 			"inotify_rm_watch", "openat", "ioctl")},
 	{MAKER, 0, "to find out what a client runs", LIST("stat", "lstat", "stat64")},
 	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
-		LIST("fork", "vfork", "wait4", "kill", "pipe2", "prctl", "unshare", "pause",
-			"close_range", "set_tid_address")},
+		LIST("fork", "vfork", "wait4", "kill", "pipe2", "prctl", "unshare", "close_range",
+			"set_tid_address")},
 	{MAKER, BEHALF, "to become a caller",
 		LIST("capget", "capset", "setgroups", "setgroups32", "setresuid", "setresuid32",
 			"setresgid", "setresgid32", "dup2", "dup3", "socketpair")},
@@ -129,6 +129,6 @@ bool privilege_needed(
 		return false;
 	/* Supervisor and maker know no policy. */
 	if (process != PRIVILEGE_WORKER)
-		rights = POLICY_SERVED_RIGHTS;
-	return !needs || (needs & rights & POLICY_SERVED_RIGHTS);
+		rights = POLICY_PATH_RIGHTS | POLICY_ADDRESS_RIGHTS;
+	return !needs || (needs & rights);
 }

@@ -20,7 +20,7 @@ enum privilege_process {
 /*
  * System calls (their names in the kernel, ending with NULL) that these processes make where the policy has any of
  * the rights, or, with 0, always. An allow-list: maker and worker make no others. The maker does not know the rights, and
- * may make the calls for all that this version serves.
+ * may make the calls for all rights that there are.
  */
 struct privilege_calls {
 	unsigned int processes;

@@ -231,7 +231,8 @@ def test_nothing_is_granted_by_the_old_policy_afterwards():
             with Person(ME, s.broker.abstract) as person:
                 for i in range(10):
                     s.write("allow read {d}/" + "yx"[i % 2])
-                    equal(s.reload().returncode, 0)
+                    done = s.reload()
+                    equal((done.returncode, done.stderr), (0, ""), s.broker.events("worker"))
                     equal(person.ask(path)[0], "OK" if i % 2 else "EACCES", i)
         finally:
             for pid in crowd:
