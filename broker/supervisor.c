@@ -10,8 +10,11 @@
 #include "fdbroker-protocol.h"
 #include "reloads.h"
 #include "report.h"
+#include "resume.h"
+#include "sealed.h"
 #include "sockets.h"
 #include "syscalls.h"
+#include "violation.h"
 #include "vitals.h"
 
 #include <errno.h>
@@ -33,8 +36,12 @@
 #define BACKOFF_MOST  10000
 /* ms that a worker has to end when it is told to; then it is killed, and not waited for. */
 #define STOP_TIME 500
+/* ms that a program has to say whether it could go on in the place of this one. */
+#define TRIAL_TIME 5000
 /* ms without accepting when there is no room for another connection. */
 #define ACCEPT_PAUSE 100
+/* ms between two lines that tell of that. */
+#define ACCEPT_TELL 10000
 /* Connections accepted before the others get their turn. */
 #define ACCEPT_BURST 16
 /* Descriptors that are kept for other things than clients. */
@@ -50,16 +57,22 @@ struct supervisor {
 	struct clients *clients;
 	bool crowded;  /* the worker does not take more clients at the moment */
 	int64_t pause; /* ms: until then nothing is accepted; 0: it is */
+	int64_t told;  /* ms: when it was last said that there was no room; 0: never */
 
 	struct crew serving; /* empty where none does */
 	struct crew coming;  /* that loads, to take over; empty */
 	bool leaving;	     /* the one that serves has been told that the other takes over */
 	bool served;	     /* some worker was ready once */
+	int snapshot; /* the policy that serves, for one that takes the place of its worker; -1 */
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
 	int64_t start; /* ms: when to start the next crew; 0: not */
 	int64_t kill;  /* ms: when to kill the one that leaves or stops; 0: never */
+
+	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
+	int64_t trial_end; /* ms: when to kill it */
+	bool moving; /* it could, and is to be executed as soon as nothing is being handed over */
 
 	bool stopping;
 	int status; /* to exit with */
@@ -185,9 +198,12 @@ static void start_later(struct supervisor *supervisor)
 
 static void start_crew(struct supervisor *supervisor)
 {
+	/* Unless somebody wants the policy as it is in the files, it stays the one that served. */
+	int snapshot = reloads_wanted(&supervisor->reloads) ? -1 : supervisor->snapshot;
+
 	supervisor->start = 0;
 	reloads_begin(&supervisor->reloads);
-	int error = crew_start(&supervisor->coming, &supervisor->how);
+	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
 		return;
 	report_failure("starting a worker", error);
@@ -229,6 +245,10 @@ static void promote(struct supervisor *supervisor)
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	supervisor->serving = supervisor->coming;
+	if (supervisor->snapshot >= 0)
+		close(supervisor->snapshot);
+	supervisor->snapshot = supervisor->serving.snapshot;
+	supervisor->serving.snapshot = -1;
 	crew_init(&supervisor->coming);
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
@@ -316,6 +336,78 @@ static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
 	}
 }
 
+/* ---- the program, anew ------------------------------------------------------------------------ */
+
+static struct resume resumption(struct supervisor *supervisor)
+{
+	return (struct resume){
+		.program = supervisor->program,
+		.started = supervisor->started,
+		.log = &supervisor->log,
+		.snapshot = &supervisor->snapshot,
+		.served = &supervisor->served,
+		.backoff = &supervisor->backoff,
+		.pause = &supervisor->pause,
+		.sockets = &supervisor->sockets,
+		.clients = supervisor->clients,
+		.reloads = &supervisor->reloads,
+		.serving = &supervisor->serving,
+		.vitals = &supervisor->vitals,
+	};
+}
+
+static void begin_trial(struct supervisor *supervisor)
+{
+	const struct resume resume = resumption(supervisor);
+
+	if (supervisor->stopping || supervisor->trial || supervisor->moving)
+		return;
+	pid_t pid = resume_try(&resume, &supervisor->how);
+	if (pid < 0) {
+		report_failure("executing the program anew", pid);
+		record_error(
+			supervisor, "resume", "it cannot be tried: the daemon goes on as it is");
+		return;
+	}
+	supervisor->trial = pid;
+	supervisor->trial_end = clock_ms() + TRIAL_TIME;
+}
+
+static void trial_ended(struct supervisor *supervisor, int status)
+{
+	const char *refused = resume_refused(status);
+
+	supervisor->trial = 0;
+	supervisor->trial_end = 0;
+	if (refused)
+		record_error(supervisor, "resume", refused);
+	else
+		supervisor->moving = true;
+}
+
+/* What is being loaded is loaded again afterwards. Returns only where it fails. */
+static void move(struct supervisor *supervisor)
+{
+	const struct resume resume = resumption(supervisor);
+
+	bool loads = supervisor->coming.worker != 0;
+
+	supervisor->moving = false;
+	crew_kill(&supervisor->coming);
+	crew_clear(&supervisor->coming);
+	report_failure("executing the program anew", resume_execute(&resume, &supervisor->how));
+	record_error(supervisor, "resume",
+		"the program cannot be executed: the daemon goes on as it is");
+	if (loads && supervisor->serving.worker) {
+		reloads_signal(&supervisor->reloads);
+		start_reload(supervisor);
+	} else if (loads) {
+		supervisor->start = clock_ms();
+	}
+}
+
+/* ---- who has ended ----------------------------------------------------------------------------- */
+
 static void reap(struct supervisor *supervisor)
 {
 	int status;
@@ -326,6 +418,8 @@ static void reap(struct supervisor *supervisor)
 			serving_ended(supervisor, pid, status, "the worker died and is replaced");
 		else if (crew_ended(&supervisor->coming, pid))
 			coming_ended(supervisor, pid, status);
+		else if (pid == supervisor->trial)
+			trial_ended(supervisor, status);
 	}
 }
 
@@ -351,17 +445,19 @@ static int take_reload(struct supervisor *supervisor, const struct channel_messa
 	if (!clients_uid(supervisor->clients, message->index, &uid) ||
 		(uid != 0 && uid != geteuid()))
 		return -EPROTO;
-	reloads_ask(&supervisor->reloads, message->index, message->id);
+	if (reloads_ask(&supervisor->reloads, message->index, message->id))
+		return 0; /* without memory he waits until another worker says that it was lost */
 	clients_expect(supervisor->clients, message->index, message->id);
 	start_reload(supervisor);
 	give(supervisor);
 	return 0;
 }
 
-static int hear_serving(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_serving(struct supervisor *supervisor, struct channel_message *message)
 {
 	switch (message->type) {
 	case CHANNEL_CLOSED:
+		reloads_forget(&supervisor->reloads, message->index);
 		return clients_drop(supervisor->clients, message->index) ? 0 : -EPROTO;
 	case CHANNEL_BACK:
 		supervisor->pause = clock_ms() + ACCEPT_PAUSE;
@@ -374,7 +470,7 @@ static int hear_serving(struct supervisor *supervisor, const struct channel_mess
 	return -EPROTO;
 }
 
-static int hear_coming(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_coming(struct supervisor *supervisor, struct channel_message *message)
 {
 	struct crew *coming = &supervisor->coming;
 
@@ -383,6 +479,11 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 		crew_report(coming, message->text);
 		return 0;
 	case CHANNEL_READY:
+		/* It is kept, and not looked into. */
+		if (sealed_length(message->descriptor, CHANNEL_SNAPSHOT_MAX) < 0)
+			return -EPROTO;
+		coming->snapshot = message->descriptor;
+		message->descriptor = -1;
 		coming->ready = true;
 		crew_watch(coming, (pid_t)message->index);
 		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
@@ -394,7 +495,7 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 
 /* All that is there, of a worker that says much not for ever. */
 static void hear(struct supervisor *supervisor, struct crew *crew,
-	int (*take)(struct supervisor *supervisor, const struct channel_message *message))
+	int (*take)(struct supervisor *supervisor, struct channel_message *message))
 {
 	int channel = crew->channel;
 
@@ -403,13 +504,15 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		int got = channel_receive(channel, &message);
 		if (got == -EAGAIN)
 			return;
-		bool proper = got == 1 && message.descriptor < 0;
+		bool proper = got == 1 &&
+			      (message.descriptor < 0 || message.type == CHANNEL_READY) &&
+			      !take(supervisor, &message);
 		if (message.descriptor >= 0)
 			close(message.descriptor);
 		if (message.object > 0)
 			close(message.object);
 		/* It is gone, or says what no worker says. */
-		if (!proper || take(supervisor, &message)) {
+		if (!proper) {
 			crew_kill(crew);
 			return;
 		}
@@ -424,18 +527,21 @@ static bool accepts(const struct supervisor *supervisor)
 	       !supervisor->crowded && !clients_full(supervisor->clients);
 }
 
-/* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
-static void pause_accepting(struct supervisor *supervisor, int error)
+/* Those who are connected go on, the others wait in the backlog. */
+static void record_crowd(struct supervisor *supervisor, int error)
 {
 	struct audit_line *line = &supervisor->line;
+	int64_t now = clock_ms();
 
+	if (supervisor->told && now - supervisor->told < ACCEPT_TELL)
+		return;
+	supervisor->told = now;
 	audit_begin(line, supervisor->log, "accept");
 	audit_string(line, "verdict", "error");
 	audit_string(line, "reason", "no room for another connection");
 	audit_number(line, "connections", (int64_t)clients_count(supervisor->clients));
 	audit_errno(line, -error);
 	audit_end(line);
-	supervisor->pause = clock_ms() + ACCEPT_PAUSE;
 }
 
 static void accept_clients(struct supervisor *supervisor, const struct listener *listener)
@@ -451,10 +557,15 @@ static void accept_clients(struct supervisor *supervisor, const struct listener 
 		}
 		if (error == -EAGAIN)
 			break;
-		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM)
-			pause_accepting(supervisor, error);
+		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM) {
+			record_crowd(supervisor, error);
+			supervisor->pause = clock_ms() + ACCEPT_PAUSE;
+		}
 		/* Else that one is gone; the next may not be. */
 	}
+	/* It accepts again when one of them goes. */
+	if (clients_full(supervisor->clients))
+		record_crowd(supervisor, -EMFILE);
 	give(supervisor);
 }
 
@@ -476,6 +587,8 @@ static void hear_signal(struct supervisor *supervisor)
 		reap(supervisor);
 	} else if (info.ssi_signo == SIGUSR1) {
 		reopen_log(supervisor);
+	} else if (info.ssi_signo == SIGUSR2) {
+		begin_trial(supervisor);
 	} else if (info.ssi_signo == SIGHUP) {
 		reloads_signal(&supervisor->reloads);
 		start_reload(supervisor);
@@ -510,7 +623,12 @@ static int keep_time(struct supervisor *supervisor)
 			crew_clear(&supervisor->coming);
 		}
 	}
-	int64_t due = sooner(sooner(supervisor->start, supervisor->pause), supervisor->kill);
+	if (supervisor->trial_end && supervisor->trial_end <= now) {
+		supervisor->trial_end = 0;
+		kill(supervisor->trial, SIGKILL);
+	}
+	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
+		sooner(supervisor->kill, supervisor->trial_end));
 	if (!due)
 		return -1;
 	now = clock_ms();
@@ -577,6 +695,8 @@ static void turn(struct supervisor *supervisor)
 		hear_signal(supervisor);
 	if (sources[3].revents)
 		bury(supervisor);
+	if (supervisor->moving && !supervisor->leaving && !supervisor->stopping)
+		move(supervisor);
 }
 
 static bool is_over(const struct supervisor *supervisor)
@@ -620,6 +740,35 @@ static uint32_t count_places(void)
 	return most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most;
 }
 
+/* Goes on where the program that this process was before has left off. 0 or a negative errno. */
+static int take_up(struct supervisor *supervisor)
+{
+	const struct options *options = supervisor->options;
+	const struct resume resume = resumption(supervisor);
+	int error = resume_read(options->resume, &resume);
+
+	if (error)
+		return error;
+	supervisor->sockets.log = supervisor->log;
+	if (destination_is_journal(options->log))
+		audit_use_journal(supervisor->log);
+	record(supervisor, "resume");
+	return 0;
+}
+
+/* Worker and maker are to be of this program too. */
+static void renew(struct supervisor *supervisor)
+{
+	reloads_signal(&supervisor->reloads);
+	/* The signals of those that ended meanwhile wait, as they are blocked; but all is not left to them. */
+	reap(supervisor);
+	if (supervisor->serving.worker)
+		start_reload(supervisor);
+	else if (!supervisor->coming.worker)
+		start_crew(supervisor);
+	give(supervisor);
+}
+
 static int prepare(struct supervisor *supervisor, const struct inherited *inherited)
 {
 	sigset_t signals;
@@ -644,6 +793,7 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	sigaddset(&signals, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;
@@ -652,7 +802,7 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 }
 
 /* What it executes is confined by this too, and by more of its own. */
-static int confine(const struct supervisor *supervisor)
+static int confine(const struct supervisor *supervisor, bool resumed)
 {
 	const struct syscalls_confinement confinement = {
 		.process = PRIVILEGE_SUPERVISOR,
@@ -661,6 +811,9 @@ static int confine(const struct supervisor *supervisor)
 	unsigned int count;
 	int error = confine_capable(PRIVILEGE_SUPERVISOR);
 
+	/* Executed anew it is under its filter still: one more each time would be too many at last. */
+	if (!error && resumed)
+		return violation_tell(PRIVILEGE_SUPERVISOR, supervisor->log);
 	return error ? error : syscalls_confine(&confinement, &count);
 }
 
@@ -669,6 +822,14 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
 	int error = supervisor ? 0 : -ENOMEM, status = 1;
+	bool resumed = options->resume >= 0;
+
+	/* Without the option, for those that are executed after this. */
+	if (resumed) {
+		argv[2] = argv[0];
+		argv += 2;
+		argc -= 2;
+	}
 
 	if (!error) {
 		supervisor->options = options;
@@ -680,19 +841,24 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		};
 		supervisor->log = log;
 		supervisor->backoff = BACKOFF_FIRST;
+		supervisor->snapshot = -1;
 		crew_init(&supervisor->serving);
 		crew_init(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
 	if (!error)
-		error = confine(supervisor);
-	if (!error && check_hardlinks(options)) {
-		free(supervisor);
-		return 1;
-	}
-	if (!error) {
+		error = confine(supervisor, resumed);
+	if (!error && resumed) {
+		error = take_up(supervisor);
+		if (!error)
+			renew(supervisor);
+	} else if (!error) {
+		if (check_hardlinks(options)) {
+			free(supervisor);
+			return 1;
+		}
 		record(supervisor, "start");
-		error = crew_start(&supervisor->coming, &supervisor->how);
+		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}
 	if (error) {
 		report_failure("starting", error);
@@ -704,6 +870,9 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		close(supervisor->signals);
 		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
+		reloads_free(&supervisor->reloads);
+		if (supervisor->snapshot >= 0)
+			close(supervisor->snapshot);
 		status = supervisor->status;
 	}
 	free(supervisor);
