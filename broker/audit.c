@@ -210,6 +210,11 @@ void audit_use_journal(int descriptor)
 	journal = descriptor;
 }
 
+bool audit_is_journal(int descriptor)
+{
+	return descriptor >= 0 && descriptor == journal;
+}
+
 void audit_begin(struct audit_line *line, int descriptor, const char *event)
 {
 	struct timespec now;
@@ -218,7 +223,7 @@ void audit_begin(struct audit_line *line, int descriptor, const char *event)
 
 	line->descriptor = descriptor;
 	line->used = 0;
-	line->journal = descriptor >= 0 && descriptor == journal;
+	line->journal = audit_is_journal(descriptor);
 	memset(line->parts, 0, sizeof(line->parts));
 	if (!line->journal)
 		add(line, "{", 1);

@@ -46,6 +46,7 @@ int audit_open(int descriptor);
  * such descriptor in a process, which is told of before there are threads.
  */
 void audit_use_journal(int descriptor);
+bool audit_is_journal(int descriptor);
 
 /*
  * Starts a line: the time (UTC, microseconds) and the event's name; and, as "lost", how many lines before it

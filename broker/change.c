@@ -14,8 +14,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Opens the parent of the name that the request is about. As parent_open. */
@@ -93,7 +95,8 @@ static int finish_made(const struct parent *parent, mode_t type, int flags, cons
 	const struct policy_decision *decision)
 {
 	/* It is in memory, having been made a moment ago, and must not be left undone: no patience is asked. */
-	int file = openat(parent->directory, parent->name, flags | O_NOFOLLOW | O_CLOEXEC);
+	struct open_how how = {.flags = (uint64_t)(unsigned int)(flags | O_NOFOLLOW | O_CLOEXEC)};
+	int file = (int)syscall(SYS_openat2, parent->directory, parent->name, &how, sizeof(how));
 	int error = file < 0 ? -errno : give_to_owner(file, type, peer, decision);
 
 	if (error)

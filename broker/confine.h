@@ -8,7 +8,10 @@
 #ifndef BROKER_CONFINE_H
 #define BROKER_CONFINE_H
 
+#include "privileges.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,8 +36,22 @@ int confine_root(void);
  */
 int confine_user(uid_t uid, gid_t gid, bool alone, uint64_t capabilities);
 
-/* For a process that was started without privileges: no_new_privs and not dumpable. */
-int confine_unprivileged(void);
+/*
+ * For a worker that stays the user who started the daemon: of its capabilities it keeps those of `capabilities` that
+ * it has, and has no way to gain any; no_new_privs, not dumpable.
+ */
+int confine_same_user(uint64_t capabilities);
+
+/*
+ * For a supervisor or a maker: gives up the capabilities that it does not need (policy/privileges.h). The supervisor
+ * leaves what is left to those whom it executes, whoever they run as. no_new_privs, not dumpable.
+ */
+int confine_capable(enum privilege_process process);
+
+/* Bytes that the names of all capabilities there are have room in. */
+#define CONFINE_TEXT 1024
+/* The capabilities in effect, as "CAP_CHOWN CAP_KILL"; "none". Cut to `size` bytes. */
+void confine_describe(char *text, size_t size);
 
 /* The capabilities that using `rights` (enum policy_right) on other people's files takes. */
 uint64_t confine_capabilities(uint32_t rights);

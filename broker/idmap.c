@@ -38,6 +38,9 @@ static void have_namespace(int tell)
 	if (tell > 0)
 		close_range(0, (unsigned int)tell - 1, 0);
 	close_range((unsigned int)tell + 1, UINT_MAX, 0);
+	/* Else its maps would be root's to write, who the maker need not be. */
+	if (geteuid() != 0)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (unshare(CLONE_NEWUSER) == 0 && write(tell, &done, 1) == 1)
 		pause();
 	_exit(0);

@@ -209,15 +209,13 @@ static void drop_reply(struct job *job)
 /* What the operation has said lives until the thread's next one. */
 static void keep_data(struct job *job)
 {
-	char *data;
+	char *data = job->reply.data_length ? malloc(job->reply.data_length) : NULL;
 
-	if (!job->reply.data_length)
-		return;
-	data = malloc(job->reply.data_length);
 	if (data)
 		memcpy(data, job->reply.data, job->reply.data_length);
-	else
+	else if (job->reply.data_length)
 		drop_reply(job);
+	/* Freed with the job, whatever it was before. */
 	job->reply.data = data;
 }
 

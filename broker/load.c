@@ -9,6 +9,7 @@
 #include "questions.h"
 #include "report.h"
 #include "settle.h"
+#include "syscalls.h"
 #include "system.h"
 
 #include <errno.h>
@@ -221,10 +222,42 @@ static int make_views(struct load *load)
 	return 0;
 }
 
+static int limit_calls(struct load *load, uint32_t rights, bool same_user)
+{
+	const struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_WORKER,
+		.rights = rights,
+		.same_user = same_user,
+		.log = load->log,
+	};
+	char capabilities[CONFINE_TEXT];
+	unsigned int count;
+
+	confine_describe(capabilities, sizeof(capabilities));
+	/* Put together before: the first line of a process has the C library look for the time zone, which is a file. */
+	audit_begin(load->line, load->log, "confined");
+	if (!SYSCALLS_CONFINED) {
+		audit_string(load->line, "verdict", "warning");
+		audit_string(load->line, "reason",
+			"built with sanitizers: no process is kept from any system call");
+	}
+	audit_string(load->line, "process", "worker");
+	audit_number(load->line, "pid", getpid());
+	audit_number(load->line, "uid", geteuid());
+	audit_string(load->line, "capabilities", capabilities);
+	int error = syscalls_confine(&confinement, &count);
+	if (error)
+		return report_failure("giving up system calls", error);
+	audit_number(load->line, "calls", count);
+	audit_end(load->line);
+	return 0;
+}
+
 /* After this the process owns nothing but descriptors. */
 static int confine(struct load *load)
 {
 	const struct options *options = load->options;
+	const uid_t before = geteuid();
 	struct policy_summary summary;
 	int error = options->switch_user ? confine_groups() : 0;
 
@@ -237,7 +270,7 @@ static int confine(struct load *load)
 	policy_summarize(load->loaded->policy, &summary);
 	error = options->switch_user ? confine_user(options->uid, options->gid, options->alone,
 					       confine_capabilities(summary.rights))
-				     : confine_unprivileged();
+				     : confine_same_user(confine_capabilities(summary.rights));
 	if (error == -EINVAL)
 		fprintf(stderr, "fdbrokerd: uid %u is not mapped in this user namespace\n",
 			(unsigned int)options->uid);
@@ -247,7 +280,7 @@ static int confine(struct load *load)
 	 * the channel, which ends the loop. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	umask(0);
-	return 0;
+	return limit_calls(load, summary.rights, geteuid() == before);
 }
 
 int load_all(const struct options *options, struct audit_line *line, int log, int channel,

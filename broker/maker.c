@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "maker.h"
 
+#include "audit.h"
 #include "behalf.h"
 #include "channel.h"
 #include "clock.h"
+#include "confine.h"
 #include "making.h"
 #include "questions.h"
 #include "report.h"
 #include "settle.h"
+#include "syscalls.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -313,6 +316,20 @@ static int start(struct maker *maker, const struct options *options)
 	return channel_send(maker->channel, &message);
 }
 
+/* Before there are threads. */
+static int confine(void)
+{
+	struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_MAKER,
+		.log = audit_open(
+			STDERR_FILENO), /* it has no record: who started the daemon sees this */
+	};
+	unsigned int count;
+	int error = confinement.log < 0 ? -errno : confine_capable(PRIVILEGE_MAKER);
+
+	return error ? error : syscalls_confine(&confinement, &count);
+}
+
 int maker_run(const struct options *options, int channel)
 {
 	static struct maker maker;
@@ -323,7 +340,9 @@ int maker_run(const struct options *options, int channel)
 	settle_init(&maker.exes);
 	pthread_mutex_init(&maker.mutex, NULL);
 	pthread_cond_init(&maker.work, NULL);
-	int error = start(&maker, options);
+	int error = confine();
+	if (!error)
+		error = start(&maker, options);
 	if (error)
 		return report_failure("starting", error);
 	for (;;) {

@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "clients.h"
 #include "clock.h"
+#include "confine.h"
 #include "crew.h"
 #include "destination.h"
 #include "fdbroker-protocol.h"
@@ -12,6 +13,8 @@
 #include "resume.h"
 #include "sealed.h"
 #include "sockets.h"
+#include "syscalls.h"
+#include "violation.h"
 #include "vitals.h"
 
 #include <errno.h>
@@ -828,6 +831,22 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	return supervisor->signals < 0 ? -errno : 0;
 }
 
+/* What it executes is confined by this too, and by more of its own. */
+static int confine(const struct supervisor *supervisor, bool resumed)
+{
+	const struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_SUPERVISOR,
+		.log = supervisor->log,
+	};
+	unsigned int count;
+	int error = confine_capable(PRIVILEGE_SUPERVISOR);
+
+	/* Executed anew it is under its filter still: one more each time would be too many at last. */
+	if (!error && resumed)
+		return violation_tell(PRIVILEGE_SUPERVISOR, supervisor->log);
+	return error ? error : syscalls_confine(&confinement, &count);
+}
+
 int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
 	char **argv, int log)
 {
@@ -857,6 +876,8 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		crew_init(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
+	if (!error)
+		error = confine(supervisor, resumed);
 	if (!error && resumed) {
 		error = take_up(supervisor);
 		if (!error)

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The number of the view, or NONE. */
@@ -185,7 +187,8 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable,
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */
-	int directory = openat(hold.shown->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC};
+	int directory = (int)syscall(SYS_openat2, hold.shown->descriptor, ".", &how, sizeof(how));
 	error = directory < 0 ? -errno : 0;
 	views_let_go(&hold);
 	return error ? error : directory;

@@ -8,6 +8,7 @@
  */
 #include "command.h"
 #include "policy-file.h"
+#include "print-privileges.h"
 #include "system.h"
 
 #include <errno.h>
@@ -173,34 +174,6 @@ static void print_json(const struct policy_diagnostics *diagnostics)
 			json_string(one->hint);
 		}
 		puts("}");
-	}
-}
-
-static void print_privileges(const struct policy *policy)
-{
-	struct policy_summary summary;
-	const char *names[POLICY_CAPABILITIES_MAX];
-	size_t count, capabilities;
-	const struct policy_directory *directories = policy_directories(policy, &count);
-	char rights[POLICY_RIGHTS_BUFFER];
-
-	policy_summarize(policy, &summary);
-	policy_rights_print(summary.rights, rights, sizeof(rights));
-	printf("rights: %s\n", *rights ? rights : "none");
-	capabilities = policy_capabilities(summary.rights, names);
-	printf("capabilities:");
-	for (size_t i = 0; i < capabilities; i++)
-		printf(" %s", names[i]);
-	puts(capabilities ? "" : " none");
-	puts("directories:");
-	for (size_t i = 0; i < count; i++) {
-		policy_rights_print(
-			directories[i].rights | directories[i].exec_rights, rights, sizeof(rights));
-		fputs("  ", stdout);
-		print_escaped(directories[i].path, strlen(directories[i].path));
-		printf(": %s%s (", rights, directories[i].exec_rights ? ", exec" : "");
-		print_escaped(directories[i].file, strlen(directories[i].file));
-		printf(":%u)\n", directories[i].line);
 	}
 }
 

@@ -27,7 +27,7 @@ static const struct command commands[] = {
 	{"check", command_check, "[--policy FILE] [--privileges] [--json]",
 		"say what is wrong with a policy, if anything is",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
-		"  --privileges      also print the rights, capabilities and directories it calls for\n"
+		"  --privileges      also print the rights, capabilities, directories and system calls\n"
 		"  --json            print one JSON object for each finding\n"
 		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
 	{"test", command_test, "[--policy FILE] [--json]", "run the expect lines of a policy",

@@ -144,7 +144,7 @@ def test_SIGTERM_ends_both_within_a_second_and_removes_the_socket():
             check(not alive(broker.worker), "the worker is left")
             check(not os.path.exists(broker.pathname), "the socket is left")
             equal(sorted(os.listdir(place.path)), ["d", "policy"])
-            equal([r["event"] for r in broker.records], ["start", "ready", "stop"])
+            equal([r["event"] for r in broker.records], ["start", "confined", "ready", "stop"])
 
 
 def test_SIGINT_too():

@@ -257,6 +257,27 @@ def test_check_privileges():
         check(f"capabilities: {capabilities}\n" in out, rights, out)
 
 
+def test_check_privileges_names_the_rule():
+    text = "subject s {\n\tuser 5\n\tallow read /x\n\tallow list /y\n\tallow create /z/*\n}\n"
+    out = run("check", "--privileges", "--policy", "POLICY", policy=text)[1]
+    worker = out.split("worker, ", 1)[1].split("maker, ", 1)[0]
+    check("  CAP_DAC_READ_SEARCH: read,create,stat,list (P:3)\n" in worker, worker)
+    check("  CAP_CHOWN: create (P:5)\n" in worker, worker)
+    check("  to list a directory (P:4): getdents64\n" in worker, worker)
+    check("  to give what is new to its owner (P:5): fchown " in worker, worker)
+    check("fchmod" not in worker and "renameat2" not in worker and "open_by_handle_at" not in worker, worker)
+    check("started by an ordinary user it needs: CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN, and for views "
+          "CAP_SYS_ADMIN CAP_SYS_CHROOT\n" in out, out)
+    reading = run("check", "--privileges", "--policy", "POLICY", policy="subject s {\n\tuser 5\n\tallow read /x\n}\n")[1]
+    check("started by an ordinary user it needs: CAP_DAC_READ_SEARCH, and" in reading, reading)
+    worker = reading.split("worker, ", 1)[1].split("maker, ", 1)[0]
+    calls = {name for line in worker.splitlines() for name in line.split(": ")[-1].split()}
+    check({"openat2", "sendmsg", "tgkill"} <= calls, calls)
+    for call in ("fchmod", "fchown", "unlinkat", "mkdirat", "renameat2", "linkat", "symlinkat", "utimensat", "getdents64",
+                 "execve", "socket", "openat", "kill", "ptrace"):
+        check(call not in calls, call, worker)
+
+
 def test_test():
     status, out, err = run("test", "--policy", "POLICY", policy=POLICY)
     equal((status, out), (0, "ok   P:12: allow read /var/run/app/x.log\n"

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "privileges.h"
+
+#include "policy.h"
+
+#define MAKER	  PRIVILEGE_MAKER
+#define WORKER	  PRIVILEGE_WORKER
+#define BOTH	  (MAKER | WORKER)
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+/* What is done in the name of the caller, by a process of the maker's. */
+#define BEHALF (POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
+
+/* Where the C library has two ways for one thing, by architecture or version, both are named. */
+static const struct privilege_calls calls[] = {
+	{BOTH, 0, "to use memory, never to make any executable",
+		LIST("brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise")},
+	{BOTH, 0, "to run threads of its own",
+		LIST("clone", "futex", "futex_time64", "set_robust_list", "rseq", "rt_sigprocmask",
+			"rt_sigaction", "rt_sigreturn", "sched_getaffinity", "sched_yield", "exit",
+			"exit_group", "restart_syscall", "pause")},
+	{BOTH, 0, "to know who it is",
+		LIST("getpid", "getppid", "gettid", "getuid", "getuid32", "geteuid", "geteuid32",
+			"getegid", "getegid32")},
+	{BOTH, 0, "to abort, by a signal to itself alone", LIST("tgkill")},
+	{BOTH, 0, "to know the time, to wait, and to take random numbers",
+		LIST("clock_gettime", "clock_gettime64", "gettimeofday", "clock_nanosleep",
+			"clock_nanosleep_time64", "poll", "ppoll", "ppoll_time64", "getrandom")},
+	{WORKER, 0, "to wait for many clients",
+		LIST("epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2")},
+	{BOTH, 0, "to read and write what is open",
+		LIST("read", "write", "lseek", "_llseek", "close", "fcntl", "fcntl64")},
+	{WORKER, 0, "to put the record's new file in the old one's place", LIST("dup3")},
+	{BOTH, 0, "to send and receive over sockets that it has",
+		LIST("sendmsg", "recvmsg", "sendto", "recvfrom", "getsockopt")},
+	{WORKER, 0, "to end connections of clients, and to know what is left in them",
+		LIST("setsockopt", "shutdown", "ioctl")},
+	{BOTH, 0, "to find beneath a directory, and to look at what is open",
+		LIST("openat2", "fstat", "fstat64", "newfstatat", "fstatat64", "statx", "fstatfs",
+			"fstatfs64", "readlinkat")},
+	{WORKER, POLICY_LIST, "to list a directory", LIST("getdents64")},
+	{WORKER, POLICY_CREATE | POLICY_MKDIR, "to give what is new to its owner",
+		LIST("fchown", "fchown32", "fchownat")},
+	{WORKER, POLICY_CREATE | POLICY_MKDIR | POLICY_DELETE, "to remove", LIST("unlinkat")},
+	{WORKER, POLICY_MKDIR, "to make directories", LIST("mkdirat")},
+	{WORKER, POLICY_CREATE, "to make symbolic links and links", LIST("symlinkat", "linkat")},
+	{WORKER, POLICY_RENAME, "to rename", LIST("renameat", "renameat2")},
+	{WORKER, POLICY_WRITE | POLICY_MKDIR, "to change modes of what is open", LIST("fchmod")},
+	{WORKER, POLICY_WRITE, "to change times of what is open",
+		LIST("utimensat", "utimensat_time64")},
+	{MAKER, 0, "to make views: private mounts of directories",
+		LIST("open_tree", "mount_setattr", "inotify_init1", "inotify_add_watch",
+			"inotify_rm_watch", "openat", "ioctl")},
+	{MAKER, 0, "to find out what a client runs", LIST("stat", "lstat", "stat64")},
+	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
+		LIST("fork", "vfork", "wait4", "kill", "pipe2", "prctl", "unshare", "close_range",
+			"set_tid_address")},
+	{MAKER, BEHALF, "to become a caller",
+		LIST("capget", "capset", "setgroups", "setgroups32", "setresuid", "setresuid32",
+			"setresgid", "setresgid32", "dup2", "dup3", "socketpair")},
+	{MAKER, POLICY_CONNECT | POLICY_BIND, "to make sockets as a caller",
+		LIST("socket", "connect", "bind", "setsockopt", "getsockname", "fchdir", "fchmod",
+			"umask", "setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
+};
+
+static const char *const denied[] = {
+	/* Files by a handle: past every directory and mount. */
+	"open_by_handle_at",
+	/* The kernel itself. */
+	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf",
+	"perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+	"iopl", "ioperm", "syslog", "vmsplice", "add_key", "request_key", "keyctl",
+	"lookup_dcookie",
+	/* Other processes. */
+	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
+	"move_pages", "migrate_pages", "personality",
+	/* The machine. */
+	"reboot", "swapon", "swapoff", "acct", "quotactl", "quotactl_fd", "settimeofday",
+	"clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "clock_adjtime64",
+	"sethostname", "setdomainname", "nfsservctl", "vhangup", "pivot_root", "fanotify_init",
+	"fanotify_mark", "mknod", "mknodat", NULL};
+
+#define OF(processes) (PRIVILEGE_SUPERVISOR | (processes))
+
+static const struct privilege_capability capabilities[] = {
+	{OF(MAKER), 0, "CAP_SYS_ADMIN",
+		"views and the worker's empty root are mounts; network namespaces"},
+	{OF(0), 0, "CAP_SYS_CHROOT", "the worker enters its empty root"},
+	{OF(0), 0, "CAP_SETPCAP", "the worker's bounding set becomes empty"},
+	{OF(0), 0, "CAP_KILL", "a worker of another user is ended"},
+	{OF(0), 0, "CAP_SETUID", "the worker becomes another user"},
+	{OF(0), 0, "CAP_SETGID", "the worker becomes another user"},
+	{OF(MAKER), 0, "CAP_DAC_READ_SEARCH", "directories of the policy, wherever they are"},
+	{OF(0), POLICY_PATH_RIGHTS, "CAP_DAC_OVERRIDE",
+		"listening sockets and the record, wherever they are; the worker may have it"},
+	{OF(0), POLICY_PATH_RIGHTS, "CAP_CHOWN", "--group; the worker may have it"},
+	{OF(0), POLICY_PATH_RIGHTS, "CAP_FOWNER", "--mode; the worker may have it"},
+	{OF(MAKER), 0, "CAP_SYS_PTRACE", "`exe`: which program another user's process runs"},
+	{MAKER, POLICY_WRITE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
+	{MAKER, POLICY_TREE | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
+	{MAKER, POLICY_TREE | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
+	{OF(MAKER), POLICY_TREE, "CAP_SETFCAP", "a user namespace that has root's uid"},
+	{MAKER, BEHALF, "CAP_SETPCAP", "becoming a caller, with what that takes"},
+	{MAKER, BEHALF, "CAP_KILL", "a process that has become a caller is ended"},
+	{MAKER, BEHALF, "CAP_DAC_OVERRIDE", "sockets, wherever they are"},
+	{OF(MAKER), POLICY_BIND, "CAP_NET_BIND_SERVICE", "ports below 1024"},
+};
+
+const struct privilege_calls *privilege_calls(size_t *count)
+{
+	*count = sizeof(calls) / sizeof(calls[0]);
+	return calls;
+}
+
+const char *const *privilege_denied_calls(void)
+{
+	return denied;
+}
+
+const struct privilege_capability *privilege_capabilities(size_t *count)
+{
+	*count = sizeof(capabilities) / sizeof(capabilities[0]);
+	return capabilities;
+}
+
+bool privilege_needed(
+	unsigned int processes, uint32_t needs, enum privilege_process process, uint32_t rights)
+{
+	if (!(processes & process))
+		return false;
+	/* Supervisor and maker know no policy. */
+	if (process != PRIVILEGE_WORKER)
+		rights = POLICY_PATH_RIGHTS | POLICY_ADDRESS_RIGHTS;
+	return !needs || (needs & rights);
+}
