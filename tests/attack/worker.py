@@ -10,8 +10,8 @@ import stat
 import subprocess
 import time
 
-from broker import Broker, Client, Place, processes
-from linux import as_user
+from broker import Broker, Client, Place, homes, processes
+from linux import as_user, can_attach
 from tap import Skip, check, equal, main
 
 HOLE = 99
@@ -31,6 +31,7 @@ def attack(rights):
                 with Client(broker.abstract) as client:
                     client.send(HOLE, outside)
                     return client.receive()[2].decode()
+            equal(len(homes(broker)) > 0, can_attach(), "the views are not attached")
             report = as_user(ME, run)
             check(broker.process.poll() is None, "the supervisor was ended")
         after = os.stat(outside)
