@@ -33,9 +33,9 @@ struct usage {
 	uint32_t subject;
 	bool total;
 	struct counter counters[ACCOUNT_KINDS];
-	struct share *shares;
+	struct share *shares; /* first those of whom descriptors were sent last */
 	uint32_t share_count;
-	uint64_t looked; /* when all of their queues were looked at */
+	uint64_t looked; /* when some of their queues were looked at in vain */
 	struct pace *paces;
 };
 
@@ -54,7 +54,7 @@ struct account {
 	uint32_t references;
 	struct delivery delivery;
 	uint64_t taken[ACCOUNT_KINDS];
-	size_t share_count;
+	uint32_t share_count;
 	struct share shares[]; /* the uid's first, then those of subjects with a total */
 };
 

@@ -137,8 +137,9 @@ static void subtract(struct account *account, enum account_kind kind, uint32_t n
 
 /* Descriptors of one connection after which it is looked what of them the client has received. */
 #define LOOK_EVERY 16
-/* ns, for each connection, before all of a uid are looked at again: some ten times what it takes. */
-#define LOOK_PAUSE 2000
+/* Connections that are looked at when there is no room, and ns before that is done again in vain. */
+#define LOOK_AT	   128
+#define LOOK_PAUSE 1000000
 
 /* Whether it is worth a look, before `n` more are sent. */
 static bool near_limit(const struct account *account, uint32_t n)
@@ -166,21 +167,30 @@ static uint32_t look(struct account *account)
 }
 
 /*
- * Looks at all connections that count where there is no room: those that are idle now have been counted since
- * they were not. True where some came back. Whoever is at its limit can have this done over and over: so
- * not at once again.
+ * Looks at those connections that count where there is no room and were sent to last: most of them are idle by now,
+ * and have been counted since they were not. True where some came back. Whoever is at its limit can have this done
+ * over and over: so in vain not at once again.
  */
-static bool look_at_all(struct usage *usage, uint64_t now)
+static bool look_at_some(struct usage *usage, uint64_t now)
 {
-	uint64_t pause = (uint64_t)usage->share_count * LOOK_PAUSE;
 	uint32_t received = 0;
+	int left = LOOK_AT;
 
-	if (usage->looked && now >= usage->looked && now - usage->looked < pause)
+	if (usage->looked && now >= usage->looked && now - usage->looked < LOOK_PAUSE)
 		return false;
-	usage->looked = now;
-	for (struct share *share = usage->shares; share; share = share->next)
+	for (struct share *share = usage->shares; share && left; share = share->next, left--)
 		received += look(share->account);
+	usage->looked = received ? 0 : now;
 	return received > 0;
+}
+
+/* Where something is sent over a connection over which nothing is under way. */
+static void bring_forward(struct account *account)
+{
+	for (size_t i = 0; i < account->share_count; i++) {
+		usage_leave(&account->shares[i]);
+		usage_join(&account->shares[i]);
+	}
 }
 
 static const struct share *find_full_of_descriptors(
@@ -192,7 +202,7 @@ static const struct share *find_full_of_descriptors(
 		look(account);
 	do
 		full = find_full(account, ACCOUNT_DESCRIPTORS, n);
-	while (full && look_at_all(full->usage, now));
+	while (full && look_at_some(full->usage, now));
 	return full;
 }
 
@@ -220,6 +230,8 @@ int account_take(struct account *account, enum account_kind kind, uint32_t n, ui
 		error = refuse(full, kind, now, refusal);
 	else
 		add(account, kind, n);
+	if (!error && kind == ACCOUNT_DESCRIPTORS && account->taken[kind] == n)
+		bring_forward(account);
 	accounts_unlock(account->accounts);
 	return error;
 }

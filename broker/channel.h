@@ -7,7 +7,7 @@
  *
  *	supervisor, at once	START (when the daemon started; the socket to the maker)
  *	worker, loading		REPORT (what is to be said of the policy: a line)
- *	worker, confined	READY (a summary)
+ *	worker, confined	READY (index: a thread of it, crew.h; a summary)
  *	supervisor, from then	CLIENT (index; address, socket; whether another worker had it before)
  *	worker			CLOSED (index): it has ended that connection
  *				BACK (index): there was no room for its descriptor; later again

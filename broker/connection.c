@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -32,7 +33,8 @@ struct message {
 struct waiting {
 	struct waiting *next;
 	struct fdbroker_reply reply;
-	int descriptor; /* -1 where none */
+	int descriptor;	 /* -1 where none */
+	struct job *job; /* whose descriptor it is, of a reply from the lane; else NULL */
 	char data[];
 };
 
@@ -198,6 +200,15 @@ static void unlist_slow(struct connection *connection, struct server *server)
 	connection->previous_slow = NULL;
 }
 
+/* The descriptor of a reply has been sent, or never will be. Of a job's, closing may take as long as opening did. */
+static void close_sent(struct server *server, int descriptor, struct job *job)
+{
+	if (job)
+		lane_close(server->lane, job);
+	else if (descriptor >= 0)
+		close(descriptor);
+}
+
 /* What a waiting reply takes of the account. */
 static uint32_t weight(const struct waiting *waiting)
 {
@@ -205,13 +216,12 @@ static uint32_t weight(const struct waiting *waiting)
 }
 
 /* The first one has been sent, or never will be. */
-static void forget_first(struct connection *connection)
+static void forget_first(struct connection *connection, struct server *server)
 {
 	struct waiting *waiting = connection->first;
 
 	account_give_back(connection->account, ACCOUNT_BYTES, weight(waiting));
-	if (waiting->descriptor >= 0)
-		close(waiting->descriptor);
+	close_sent(server, waiting->descriptor, waiting->job);
 	connection->first = waiting->next;
 	if (!connection->first)
 		connection->last = &connection->first;
@@ -240,7 +250,7 @@ static int flush(struct connection *connection, struct server *server)
 			return -1;
 		if (waiting->descriptor >= 0)
 			count_descriptor(connection, waiting->reply.descriptors);
-		forget_first(connection);
+		forget_first(connection, server);
 		unlist_slow(connection, server);
 		if (connection->first)
 			list_slow(connection, server);
@@ -248,9 +258,9 @@ static int flush(struct connection *connection, struct server *server)
 	return 0;
 }
 
-/* Keeps a reply until there is room. It owns the descriptor. 0, or -1 without memory for it, or too much kept. */
+/* Keeps a reply until there is room. It owns the descriptor and the job. 0, or -1 without memory for it, or too much kept. */
 static int keep(struct connection *connection, struct server *server,
-	const struct fdbroker_reply *reply, int descriptor, const char *data)
+	const struct fdbroker_reply *reply, int descriptor, const char *data, struct job *job)
 {
 	struct waiting *waiting = malloc(sizeof(*waiting) + reply->data_length);
 	struct account_refusal refusal;
@@ -265,14 +275,14 @@ static int keep(struct connection *connection, struct server *server,
 		}
 	}
 	if (!waiting) {
-		if (descriptor >= 0) {
+		if (descriptor >= 0)
 			count_descriptor(connection, false);
-			close(descriptor);
-		}
+		close_sent(server, descriptor, job);
 		return -1;
 	}
 	if (!connection->first)
 		list_slow(connection, server);
+	waiting->job = job;
 	waiting->next = NULL;
 	waiting->descriptor = descriptor;
 	if (reply->data_length)
@@ -282,9 +292,12 @@ static int keep(struct connection *connection, struct server *server,
 	return 0;
 }
 
-/* Sends the reply, or leaves it waiting. 0, or -1 where the connection is at its end. */
-static int answer(struct connection *connection, struct server *server,
-	const struct request *request, struct reply *reply)
+/*
+ * Sends the reply, or leaves it waiting. `job`, unless it is NULL, is the one that the reply is of; it is the lane's
+ * then. 0, or -1 where the connection is at its end.
+ */
+static int answer_for(struct connection *connection, struct server *server,
+	const struct request *request, const struct reply *reply, struct job *job)
 {
 	struct fdbroker_reply header = {
 		.version = FDBROKER_PROTOCOL_VERSION,
@@ -299,12 +312,17 @@ static int answer(struct connection *connection, struct server *server,
 	if (!connection->first)
 		error = send_or_say(connection->socket, &header, reply->descriptor, reply->data);
 	if (error == -EAGAIN)
-		return keep(connection, server, &header, reply->descriptor, reply->data);
-	if (reply->descriptor >= 0) {
+		return keep(connection, server, &header, reply->descriptor, reply->data, job);
+	if (reply->descriptor >= 0)
 		count_descriptor(connection, !error && header.descriptors);
-		close(reply->descriptor);
-	}
+	close_sent(server, reply->descriptor, job);
 	return error ? -1 : 0;
+}
+
+static int answer(struct connection *connection, struct server *server,
+	const struct request *request, const struct reply *reply)
+{
+	return answer_for(connection, server, request, reply, NULL);
 }
 
 void connection_dismiss(struct connection *connection, int error)
@@ -380,12 +398,29 @@ static int take(struct connection *connection, struct server *server, enum accou
 #define PROD_TIME  100
 #define PROD_TRIES 20
 
-static void list_job(struct server *server, struct job *job)
+/* The one before it in the thread's list, or NULL. */
+static struct job *job_before(const struct server *server, struct job *const *previous_own)
 {
-	job->next_own = NULL;
-	job->previous_own = server->last;
-	*server->last = job;
-	server->last = &job->next_own;
+	if (previous_own == &server->first)
+		return NULL;
+	return (struct job *)((char *)(uintptr_t)previous_own - offsetof(struct job, next_own));
+}
+
+/* By deadline: it is usually the last. */
+static void list_job(struct server *server, struct job *job, int64_t deadline)
+{
+	struct job **at = server->last, *before;
+
+	while ((before = job_before(server, at)) && before->deadline > deadline)
+		at = before->previous_own;
+	job->deadline = deadline;
+	job->previous_own = at;
+	job->next_own = *at;
+	*at = job;
+	if (job->next_own)
+		job->next_own->previous_own = &job->next_own;
+	else
+		server->last = &job->next_own;
 }
 
 /* It is waited for no longer, or has stopped. */
@@ -422,10 +457,11 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->directory = reply->directory;
 	job->done = server->done;
 	job->context = server->context;
-	job->deadline = clock_ms() + server->open_timeout;
 	job->account = account_hold(connection->account);
 	job->descriptor = gives_descriptor(request);
-	list_job(server, job);
+	list_job(server, job,
+		clock_ms() +
+			(reply->timeout ? (int64_t)reply->timeout * 1000 : server->open_timeout));
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
@@ -450,14 +486,14 @@ int connection_settle(struct connection *connection, struct server *server)
 	job->reply.descriptor = -1;
 	job->done = server->done;
 	job->context = server->context;
-	job->deadline = clock_ms() + server->open_timeout;
-	list_job(server, job);
+	list_job(server, job, clock_ms() + server->open_timeout);
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
 }
 
-static void free_job(struct job *job)
+/* The connection and its account have no more to do with it; what is left is the lane's to close. */
+static void release_job(struct job *job)
 {
 	struct connection *connection = job->connection;
 
@@ -467,11 +503,6 @@ static void free_job(struct job *job)
 		account_give_back(job->account, ACCOUNT_OPENS, 1);
 		account_release(job->account, clock_ns());
 	}
-
-	if (job->reply.descriptor >= 0)
-		close(job->reply.descriptor);
-	free((char *)(uintptr_t)job->reply.data);
-	free(job);
 	connection->jobs--;
 }
 
@@ -502,10 +533,12 @@ struct connection *connection_finish(struct server *server, struct job *job)
 		/* From here on the reply counts, and what is not sent of it is given back. */
 		if (job->reply.descriptor >= 0)
 			job->descriptor = false;
-		end = answer(connection, server, &job->request, &job->reply);
-		job->reply.descriptor = -1;
+		release_job(job);
+		end = answer_for(connection, server, &job->request, &job->reply, job);
+	} else {
+		release_job(job);
+		lane_close(server->lane, job);
 	}
-	free_job(job);
 	if (connection->closed) {
 		if (!connection->jobs)
 			free_connection(connection);
@@ -523,7 +556,8 @@ static void abandon(struct server *server, struct job *job)
 	job->abandoned = true;
 	if (lane_withdraw(server->lane, job)) {
 		job->reply.descriptor = -1;
-		free_job(job);
+		release_job(job);
+		lane_close(server->lane, job);
 		return;
 	}
 	job->next_own = server->stuck;
@@ -531,7 +565,8 @@ static void abandon(struct server *server, struct job *job)
 	if (server->stuck)
 		server->stuck->previous_own = &job->next_own;
 	server->stuck = job;
-	server->prod = clock_ms() + PROD_TIME;
+	if (!server->prod)
+		server->prod = clock_ms() + PROD_TIME;
 }
 
 static void abandon_all(struct server *server, const struct connection *connection)
@@ -565,7 +600,7 @@ void connection_close(struct connection *connection, struct server *server)
 	while (connection->first) {
 		if (connection->first->descriptor >= 0)
 			count_descriptor(connection, false);
-		forget_first(connection);
+		forget_first(connection, server);
 	}
 	unlist_slow(connection, server);
 	abandon_all(server, connection);

@@ -6,16 +6,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef PIDFD_THREAD /* Linux 6.9; not in the headers of Debian 12 */
+#define PIDFD_THREAD O_EXCL
+#endif
+
+void crew_init(struct crew *crew)
+{
+	*crew = (struct crew){.channel = -1, .sentinel = -1};
+}
 
 void crew_clear(struct crew *crew)
 {
-	*crew = (struct crew){.channel = -1};
+	if (crew->sentinel >= 0)
+		close(crew->sentinel);
+	crew_init(crew);
 }
 
 /* In the child. Signals stay blocked: it is told what to do by its channel. */
@@ -88,7 +101,7 @@ int crew_start(struct crew *crew, const struct crew_program *program)
 {
 	int channel[2];
 
-	crew_clear(crew);
+	crew_init(crew);
 	int error = channel_pair(channel);
 	if (error)
 		return error;
@@ -130,6 +143,19 @@ bool crew_ended(struct crew *crew, pid_t pid)
 		crew_kill(crew);
 	}
 	return false;
+}
+
+void crew_watch(struct crew *crew, pid_t thread)
+{
+	if (thread > 0 && crew->sentinel < 0)
+		crew->sentinel = (int)syscall(SYS_pidfd_open, thread, PIDFD_THREAD);
+}
+
+bool crew_is_dead(const struct crew *crew)
+{
+	struct pollfd thread = {.fd = crew->sentinel, .events = POLLIN};
+
+	return crew->worker && crew->sentinel >= 0 && poll(&thread, 1, 0) > 0;
 }
 
 void crew_report(struct crew *crew, const char *line)

@@ -25,6 +25,13 @@ struct crew_program {
 struct crew {
 	pid_t worker; /* 0 where there is none; then there is no maker either */
 	pid_t maker;
+	/*
+	 * A pidfd of a thread of the worker's that does nothing but end with the process: readable when it has. The
+	 * process itself ends only when all threads have, and one that hangs in a file system ends when that answers:
+	 * until then waitpid(2) does not tell, and the channel, which is all threads', stays open. -1 where the kernel
+	 * cannot tell (before 6.9): then the heartbeat does, later.
+	 */
+	int sentinel;
 	bool untold;			  /* it is yet to get the record's new file */
 	int channel;			  /* to the worker; -1 once it has been given up */
 	bool ready;			  /* it is confined, and serves or could */
@@ -33,6 +40,9 @@ struct crew {
 };
 
 /* An empty one. */
+void crew_init(struct crew *crew);
+
+/* Makes it empty again, after its worker has ended or been given up. */
 void crew_clear(struct crew *crew);
 
 /* Starts both. 0, or a negative errno, and then there are none. */
@@ -46,6 +56,12 @@ void crew_kill(struct crew *crew);
  * killed.
  */
 bool crew_ended(struct crew *crew, pid_t pid);
+
+/* The worker names its sentinel. It harms itself alone where it names another. */
+void crew_watch(struct crew *crew, pid_t thread);
+
+/* Whether the worker serves nobody any more, although its process is still there. */
+bool crew_is_dead(const struct crew *crew);
 
 /* Adds a line to the report, as far as there is room. */
 void crew_report(struct crew *crew, const char *line);

@@ -137,7 +137,7 @@ static int wait_for(struct homes *homes)
 	return homes->answer;
 }
 
-static bool start_thread(struct homes *homes)
+static bool start_thread(void *(*run)(void *context), void *context)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -145,7 +145,7 @@ static bool start_thread(struct homes *homes)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	bool started = pthread_create(&thread, &attributes, live, homes) == 0;
+	bool started = pthread_create(&thread, &attributes, run, context) == 0;
 	pthread_attr_destroy(&attributes);
 	return started;
 }
@@ -163,7 +163,7 @@ struct homes *home_start(void)
 	pthread_mutex_init(&homes->mutex, NULL);
 	pthread_cond_init(&homes->asked, NULL);
 	pthread_cond_init(&homes->answered, NULL);
-	if (homes->proc >= 0 && start_thread(homes)) {
+	if (homes->proc >= 0 && start_thread(live, homes)) {
 		pthread_mutex_lock(&homes->mutex);
 		error = wait_for(homes);
 		pthread_mutex_unlock(&homes->mutex);
@@ -189,4 +189,35 @@ int home_give(struct homes *homes, int tree)
 	pthread_mutex_unlock(&homes->mutex);
 	pthread_mutex_unlock(&homes->giving);
 	return home;
+}
+
+struct closing {
+	size_t count;
+	int *list;
+};
+
+static void *close_all(void *context)
+{
+	struct closing *closing = context;
+
+	for (size_t i = 0; i < closing->count; i++)
+		close(closing->list[i]);
+	free(closing->list);
+	free(closing);
+	return NULL;
+}
+
+void home_close(int *list, size_t count)
+{
+	struct closing *closing = count ? malloc(sizeof(*closing)) : NULL;
+
+	if (closing) {
+		*closing = (struct closing){.count = count, .list = list};
+		if (!start_thread(close_all, closing))
+			close_all(closing);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		close(list[i]);
+	free(list);
 }

@@ -18,6 +18,8 @@
 #ifndef BROKER_HOME_H
 #define BROKER_HOME_H
 
+#include <stddef.h>
+
 struct homes;
 
 /*
@@ -34,5 +36,11 @@ struct homes *home_start(void);
  * (user.max_mnt_namespaces), -EIO (the thread has ended).
  */
 int home_give(struct homes *homes, int tree);
+
+/*
+ * Closes `count` homes, and frees the list of them, in a thread of its own: who closes the last descriptor of a file
+ * system that was unmounted unmounts it, which may hang.
+ */
+void home_close(int *list, size_t count);
 
 #endif

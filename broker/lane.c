@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "lane.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Bytes. What runs there has a few paths and a part of a directory on its stack. */
 #define STACK_SIZE 262144
@@ -14,6 +17,9 @@
  * daemon (SIGUSR1). */
 #define STOP_SIGNAL SIGRTMIN
 
+/* ms after which a close(2) counts as stuck. */
+#define CLOSE_TIME 1000
+
 /* One thread. */
 struct lane_slot {
 	pthread_t thread;
@@ -21,6 +27,7 @@ struct lane_slot {
 	uid_t uid;	 /* of that job */
 	uint32_t directory;
 	bool all;
+	int64_t since; /* ms */
 	struct operations *operations;
 	struct lane *lane;
 };
@@ -29,9 +36,9 @@ struct lane {
 	const struct service *service;
 	pthread_mutex_t mutex;
 	pthread_cond_t work;
-	struct job *first, **last; /* in line */
+	struct job *first; /* in line: the first one of each uid, by turns */
 	struct lane_slot *slots[LANE_THREADS_MAX];
-	unsigned int waiting, running, threads;
+	unsigned int waiting, running, threads, idle, coming;
 };
 
 static void stop(int signal)
@@ -47,51 +54,147 @@ struct lane *lane_new(const struct service *service)
 	if (!lane)
 		return NULL;
 	lane->service = service;
-	lane->last = &lane->first;
 	pthread_mutex_init(&lane->mutex, NULL);
 	pthread_cond_init(&lane->work, NULL);
 	sigaction(STOP_SIGNAL, &action, NULL);
 	return lane;
 }
 
+/* ---- the line, with the lock ------------------------------------------------------------------- */
+
+static void put_in_line(struct lane *lane, struct job *job)
+{
+	struct job **at = &lane->first;
+
+	job->next = job->next_uid = NULL;
+	job->last = job;
+	job->slot = NULL;
+	lane->waiting++;
+	while (*at && (*at)->uid != job->uid)
+		at = &(*at)->next_uid;
+	if (*at) {
+		(*at)->last->next = job;
+		(*at)->last = job;
+	} else {
+		*at = job;
+	}
+}
+
+/* Takes out a job of the uid whose first one is *at: the one behind `before`, or the first. */
+static struct job *take_out(struct lane *lane, struct job **at, struct job *before)
+{
+	struct job *first = *at, *job = before ? before->next : first;
+
+	lane->waiting--;
+	if (before) {
+		before->next = job->next;
+		if (first->last == job)
+			first->last = before;
+	} else if (first->next) {
+		first->next->last = first->last;
+		first->next->next_uid = first->next_uid;
+		*at = first->next;
+	} else {
+		*at = first->next_uid;
+	}
+	return job;
+}
+
+/* The uid whose first job is *at has had its turn. */
+static void to_the_end(struct job **at)
+{
+	struct job *first = *at;
+
+	*at = first->next_uid;
+	first->next_uid = NULL;
+	while (*at)
+		at = &(*at)->next_uid;
+	*at = first;
+}
+
 /* ---- which job is next, with the lock --------------------------------------------------------- */
 
-static bool may_run(const struct lane *lane, const struct job *job)
+/* What takes no more jobs that may take for ever. */
+struct crowd {
+	bool all;
+	unsigned int count;
+	uint32_t directories[LANE_THREADS_MAX / LANE_DIRECTORY_MAX];
+};
+
+static unsigned int count_uid(const struct lane *lane, uid_t uid)
 {
-	unsigned int same_uid = 0, same_directory = 0;
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < lane->threads; i++)
+		count += lane->slots[i]->job && lane->slots[i]->uid == uid;
+	return count;
+}
+
+static unsigned int count_directory(const struct lane *lane, uint32_t directory)
+{
+	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < lane->threads; i++) {
 		const struct lane_slot *slot = lane->slots[i];
-		if (!slot->job)
-			continue;
-		same_uid += slot->uid == job->peer->uid;
-		same_directory += job->all && slot->all && slot->directory == job->directory;
+		count += slot->job && slot->all && slot->directory == directory;
 	}
-	return same_uid < LANE_UID_MAX && same_directory < LANE_DIRECTORY_MAX;
+	return count;
+}
+
+static bool has(const struct crowd *crowd, uint32_t directory)
+{
+	for (unsigned int i = 0; i < crowd->count; i++)
+		if (crowd->directories[i] == directory)
+			return true;
+	return false;
+}
+
+static void look_around(const struct lane *lane, struct crowd *crowd)
+{
+	unsigned int endless = 0;
+
+	crowd->count = 0;
+	for (unsigned int i = 0; i < lane->threads; i++) {
+		const struct lane_slot *slot = lane->slots[i];
+		if (!slot->job || !slot->all)
+			continue;
+		endless++;
+		if (!has(crowd, slot->directory) &&
+			count_directory(lane, slot->directory) >= LANE_DIRECTORY_MAX)
+			crowd->directories[crowd->count++] = slot->directory;
+	}
+	crowd->all = endless >= LANE_ENDLESS_MAX;
+}
+
+/* The next job is the one behind *before (NULL: the first) of the uid whose first one is **at. False: there is none. */
+static bool find_next(struct lane *lane, struct job ***at, struct job **before)
+{
+	struct crowd crowd;
+
+	if (!lane->waiting)
+		return false;
+	look_around(lane, &crowd);
+	for (*at = &lane->first; **at; *at = &(**at)->next_uid) {
+		if (count_uid(lane, (**at)->uid) >= LANE_UID_MAX)
+			continue;
+		*before = NULL;
+		for (struct job *job = **at; job; *before = job, job = job->next)
+			if (!job->all || (!crowd.all && !has(&crowd, job->directory)))
+				return true;
+	}
+	return false;
 }
 
 static struct job *take_next(struct lane *lane)
 {
-	for (struct job **at = &lane->first; *at; at = &(*at)->next) {
-		struct job *job = *at;
-		if (!may_run(lane, job))
-			continue;
-		*at = job->next;
-		if (!*at)
-			lane->last = at;
-		lane->waiting--;
-		return job;
-	}
-	return NULL;
-}
+	struct job **at, *before;
 
-static void put_in_line(struct lane *lane, struct job *job)
-{
-	job->next = NULL;
-	job->slot = NULL;
-	*lane->last = job;
-	lane->last = &job->next;
-	lane->waiting++;
+	if (!find_next(lane, &at, &before))
+		return NULL;
+	struct job *job = take_out(lane, at, before);
+	if (*at && (*at)->uid == job->uid)
+		to_the_end(at);
+	return job;
 }
 
 /* ---- doing it --------------------------------------------------------------------------------- */
@@ -117,6 +220,10 @@ static bool run(struct lane_slot *slot, struct job *job)
 	struct operations *operations = slot->operations;
 	const struct service *service = slot->lane->service;
 
+	if (job->closes) {
+		close(job->reply.descriptor);
+		return true;
+	}
 	if (job->settles) {
 		job->reply.error = (uint32_t)-peer_identify(
 			job->socket, service->policy, service->questions, job->peer);
@@ -129,51 +236,14 @@ static bool run(struct lane_slot *slot, struct job *job)
 		return false;
 	}
 	keep_data(job);
+	if (job->cancelled && job->reply.descriptor >= 0) {
+		close(job->reply.descriptor);
+		job->reply.descriptor = -1;
+	}
 	return true;
 }
 
-static void *work(void *context)
-{
-	struct lane_slot *slot = context;
-	struct lane *lane = slot->lane;
-	sigset_t stop_signal;
-
-	sigemptyset(&stop_signal);
-	sigaddset(&stop_signal, STOP_SIGNAL);
-	pthread_sigmask(SIG_UNBLOCK, &stop_signal, NULL);
-	pthread_mutex_lock(&lane->mutex);
-	for (;;) {
-		struct job *job = take_next(lane);
-		if (!job) {
-			pthread_cond_wait(&lane->work, &lane->mutex);
-			continue;
-		}
-		slot->job = job;
-		slot->uid = job->peer->uid;
-		slot->directory = job->directory;
-		slot->all = job->all;
-		job->slot = slot;
-		lane->running++;
-		pthread_mutex_unlock(&lane->mutex);
-		bool done = run(slot, job);
-		pthread_mutex_lock(&lane->mutex);
-		slot->job = NULL;
-		lane->running--;
-		/* A place has become free, perhaps for one that another thread could not take. */
-		if (lane->waiting)
-			pthread_cond_signal(&lane->work);
-		if (!done && !job->cancelled) {
-			job->all = true;
-			put_in_line(lane, job);
-			continue;
-		}
-		job->slot = NULL;
-		pthread_mutex_unlock(&lane->mutex);
-		job->done(job);
-		pthread_mutex_lock(&lane->mutex);
-	}
-	return NULL;
-}
+static void *work(void *context);
 
 /* One thread more. Without memory for it, those that there are have to do. */
 static void add_thread(struct lane *lane)
@@ -190,6 +260,7 @@ static void add_thread(struct lane *lane)
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	if (slot->operations && pthread_create(&slot->thread, &attributes, work, slot) == 0) {
 		lane->slots[lane->threads++] = slot;
+		lane->coming++;
 	} else {
 		operations_free(slot->operations);
 		free(slot);
@@ -197,14 +268,108 @@ static void add_thread(struct lane *lane)
 	pthread_attr_destroy(&attributes);
 }
 
-void lane_submit(struct lane *lane, struct job *job)
+/*
+ * Sees to it that the next job, if there is one that can be done now, has a thread: an idle one, one that is
+ * just coming (each looks at the line, and calls this in its turn), or a new one. With the lock.
+ */
+static void wake(struct lane *lane)
+{
+	struct job **at, *before;
+
+	if (!find_next(lane, &at, &before))
+		return;
+	if (lane->idle)
+		pthread_cond_signal(&lane->work);
+	else if (!lane->coming && lane->threads < LANE_THREADS_MAX)
+		add_thread(lane);
+}
+
+/* Gives the thread its next job; waits for one. With the lock. */
+static struct job *next_job(struct lane_slot *slot)
+{
+	struct lane *lane = slot->lane;
+	struct job *job;
+
+	while (!(job = take_next(lane))) {
+		lane->idle++;
+		pthread_cond_wait(&lane->work, &lane->mutex);
+		lane->idle--;
+	}
+	slot->job = job;
+	slot->uid = job->uid;
+	slot->directory = job->directory;
+	slot->all = job->all;
+	slot->since = clock_ms();
+	job->slot = slot;
+	lane->running++;
+	wake(lane);
+	return job;
+}
+
+static void *work(void *context)
+{
+	struct lane_slot *slot = context;
+	struct lane *lane = slot->lane;
+	sigset_t stop_signal;
+
+	sigemptyset(&stop_signal);
+	sigaddset(&stop_signal, STOP_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &stop_signal, NULL);
+	pthread_mutex_lock(&lane->mutex);
+	lane->coming--;
+	for (;;) {
+		struct job *job = next_job(slot);
+		pthread_mutex_unlock(&lane->mutex);
+		bool done = run(slot, job);
+		pthread_mutex_lock(&lane->mutex);
+		slot->job = NULL;
+		job->slot = NULL;
+		lane->running--;
+		if (!done && !job->cancelled) {
+			job->all = true;
+			put_in_line(lane, job);
+		} else {
+			/* Places have become free: for one that this thread takes, and for another. */
+			pthread_mutex_unlock(&lane->mutex);
+			if (job->closes)
+				free(job);
+			else
+				job->done(job);
+			pthread_mutex_lock(&lane->mutex);
+		}
+		wake(lane);
+	}
+	return NULL;
+}
+
+static void submit(struct lane *lane, struct job *job)
 {
 	pthread_mutex_lock(&lane->mutex);
 	put_in_line(lane, job);
-	if (lane->running + lane->waiting > lane->threads && lane->threads < LANE_THREADS_MAX)
-		add_thread(lane);
-	pthread_cond_signal(&lane->work);
+	wake(lane);
 	pthread_mutex_unlock(&lane->mutex);
+}
+
+void lane_submit(struct lane *lane, struct job *job)
+{
+	job->uid = job->peer->uid;
+	submit(lane, job);
+}
+
+/* Takes the job out of the line. False: it is not there. */
+static bool leave_line(struct lane *lane, const struct job *wanted)
+{
+	struct job **at = &lane->first, *before = NULL;
+
+	while (*at && (*at)->uid != wanted->uid)
+		at = &(*at)->next_uid;
+	for (struct job *job = *at; job; before = job, job = job->next) {
+		if (job != wanted)
+			continue;
+		take_out(lane, at, before);
+		return true;
+	}
+	return false;
 }
 
 bool lane_withdraw(struct lane *lane, struct job *job)
@@ -213,33 +378,44 @@ bool lane_withdraw(struct lane *lane, struct job *job)
 
 	pthread_mutex_lock(&lane->mutex);
 	job->cancelled = true;
-	if (job->slot) {
+	if (job->slot)
 		pthread_kill(job->slot->thread, STOP_SIGNAL);
-	} else {
-		for (struct job **at = &lane->first; *at; at = &(*at)->next) {
-			if (*at != job)
-				continue;
-			*at = job->next;
-			if (!*at)
-				lane->last = at;
-			lane->waiting--;
-			withdrawn = true;
-			break;
-		}
-	}
+	else
+		withdrawn = leave_line(lane, job);
 	pthread_mutex_unlock(&lane->mutex);
 	return withdrawn;
 }
 
+void lane_close(struct lane *lane, struct job *job)
+{
+	free((char *)(uintptr_t)job->reply.data);
+	job->reply.data = NULL;
+	if (job->reply.descriptor >= 0 && job->all) {
+		job->closes = true;
+		job->cancelled = false;
+		submit(lane, job);
+		return;
+	}
+	if (job->reply.descriptor >= 0)
+		close(job->reply.descriptor);
+	free(job);
+}
+
 void lane_state(struct lane *lane, struct lane_state *state)
 {
+	int64_t now = clock_ms();
+
 	pthread_mutex_lock(&lane->mutex);
 	*state = (struct lane_state){
 		.waiting = lane->waiting,
 		.running = lane->running,
 		.threads = lane->threads,
 	};
-	for (unsigned int i = 0; i < lane->threads; i++)
-		state->stuck += lane->slots[i]->job && lane->slots[i]->job->cancelled;
+	for (unsigned int i = 0; i < lane->threads; i++) {
+		const struct lane_slot *slot = lane->slots[i];
+		if (slot->job)
+			state->stuck += slot->job->cancelled ||
+					(slot->job->closes && now - slot->since > CLOSE_TIME);
+	}
 	pthread_mutex_unlock(&lane->mutex);
 }

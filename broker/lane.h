@@ -5,8 +5,12 @@
  * patience that a disk needs, then, if that is not enough, with all.
  *
  * Nobody takes all the threads: one uid has some at most, and what may take for ever has some at most for one
- * directory of the policy. A job beyond that waits in line; whoever submitted it stops waiting when he likes. No thread
- * is made for a request: there are more of them only when more jobs are done at once than ever before, up to a bound.
+ * directory of the policy, and leaves some for what only takes the disk's time. A job beyond that waits in line, where
+ * uids have their turns, one job each; whoever submitted it stops waiting when he likes. No thread is made for a
+ * request: there are more of them only when more jobs are done at once than ever before, up to a bound. Threads stay.
+ *
+ * Closing a descriptor can take as long as opening it did (close(2) waits for a server that has to be told): so what a
+ * patient thread has opened is closed here too.
  */
 #ifndef BROKER_LANE_H
 #define BROKER_LANE_H
@@ -15,15 +19,18 @@
 
 /* Threads. */
 #define LANE_THREADS_MAX 64
-/* Of those, for the jobs of one uid, and for jobs of one directory that may take for ever. */
+/* Of those, for the jobs of one uid; for jobs that may take for ever, of one directory and in all. */
 #define LANE_UID_MAX	   8
 #define LANE_DIRECTORY_MAX 8
+#define LANE_ENDLESS_MAX   48
 
 struct lane_slot;
 
 /* A request, for as long as the lane has to do with it. */
 struct job {
-	struct job *next; /* in the lane's line */
+	struct job *next; /* in the lane's line, behind it: the next of the same uid */
+	/* The lane's, of the first of each uid: the next uid's, and the last of this one. */
+	struct job *next_uid, *last;
 	/* Whoever submits fills in: */
 	struct peer *peer; /* stays until the job is done */
 	bool settles;	   /* it finds out who the peer is (peer_identify), and is no request */
@@ -34,11 +41,13 @@ struct job {
 		struct job *job); /* called in a thread of the lane, once, unless lane_withdraw */
 	void *context;		  /* for `done` */
 	/* The lane's: */
+	uid_t uid;
+	bool closes;		/* nothing is left of it but a descriptor to close */
 	bool all;		/* it takes all patience */
 	uint32_t directory;	/* of the policy, where it waits or was met */
 	struct lane_slot *slot; /* the thread that does it; NULL in line */
 	_Atomic bool cancelled;
-	/* The result, with its data in memory of its own. */
+	/* The result, with its data in memory of its own. Its descriptor is closed by lane_close. */
 	struct reply reply;
 	/* The submitter's own. */
 	struct job *next_own, **previous_own;
@@ -66,6 +75,12 @@ void lane_submit(struct lane *lane, struct job *job);
  * being told to stop is lost on a thread that is just about to wait.
  */
 bool lane_withdraw(struct lane *lane, struct job *job);
+
+/*
+ * The submitter is done with a job that is done: closes the descriptor of its result, if there still is one, and frees
+ * it. `peer` may be gone.
+ */
+void lane_close(struct lane *lane, struct job *job);
 
 struct lane_state {
 	unsigned int waiting, running, threads;

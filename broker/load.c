@@ -112,6 +112,8 @@ static void record_missing_view(
 			? "the directory is reached through a symbolic link: write its real path"
 		: error == -EINVAL
 			? "a file system in it does not do what the rule asks for (idmap)"
+		: error == -ETIMEDOUT
+			? "a file system on its way does not answer: nothing beneath it is served until it does"
 			: "the directory cannot be opened: nothing beneath it is served until it can");
 	audit_errno(load->line, -error);
 	audit_end(load->line);
@@ -155,10 +157,12 @@ static void record_plain(struct load *load)
 	audit_end(load->line);
 }
 
-static void view_stale(void *context, const struct channel_message *message)
+static void hear_maker(void *context, const struct channel_message *message)
 {
 	if (message->type == CHANNEL_STALE)
 		views_stale(context, message->index);
+	else if (message->type == CHANNEL_VIEW && message->error != ETIMEDOUT)
+		views_answer(context, message->index);
 }
 
 static int make_views(struct load *load)
@@ -172,7 +176,7 @@ static int make_views(struct load *load)
 	load->loaded->views = views_new(load->loaded->policy, load->questions, inotify);
 	if (!load->loaded->views)
 		return report_failure("making the views", -ENOMEM);
-	questions_told(load->questions, view_stale, load->loaded->views);
+	questions_told(load->questions, hear_maker, load->loaded->views);
 	error = views_load(load->loaded->views, view_failed, load);
 	if (error == -ECANCELED)
 		return 1; /* said already */

@@ -465,6 +465,9 @@ void loop_free(struct loop *loop)
 	while (loop->strangers.next != &loop->strangers)
 		drop(loop, loop->strangers.next);
 	undelivered_release(&loop->server.undelivered, clock_ns());
+	/* Threads of the lane that hang have jobs of this one, and tell it when they are done. */
+	if (loop->server.stuck)
+		return;
 	if (loop->server.epoll >= 0)
 		close(loop->server.epoll);
 	if (loop->wake.descriptor >= 0)

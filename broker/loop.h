@@ -63,7 +63,7 @@ void loop_stop(struct loop *loop);
  */
 void loop_finish(struct loop *loop, int ms);
 
-/* Closes all its connections. Not while it runs. */
+/* Closes all its connections, and frees it unless a thread of the lane hangs in a job of its. Not while it runs. */
 void loop_free(struct loop *loop);
 
 #endif

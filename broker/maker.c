@@ -2,7 +2,9 @@
 #include "maker.h"
 
 #include "channel.h"
+#include "clock.h"
 #include "making.h"
+#include "questions.h"
 #include "report.h"
 #include "settle.h"
 
@@ -12,25 +14,33 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Questions that are worked on at once; a question beyond that is answered with ETIMEDOUT. */
+/* Questions of each kind that are worked on at once: what hangs must not take the threads of what does not. */
+enum kind { KIND_VIEW, KIND_DEVICE, KIND_IDENTIFY };
+static const unsigned int most[] = {[KIND_VIEW] = 40, [KIND_DEVICE] = 8, [KIND_IDENTIFY] = 16};
 #define THREADS_MAX 64
+/* And of those about views that lie on one mount, about devices beneath one view. */
+#define PLACE_MAX 4
 /* Bytes. What runs there has a few paths on its stack. */
 #define STACK_SIZE 262144
 
 struct job {
 	struct job *next;
+	enum kind kind;
+	uint64_t place;
+	int64_t since; /* ms */
 	struct channel_message message;
 };
 
 struct maker {
 	int channel;
-	bool loading; /* the worker may still name what it will ask for */
+	_Atomic bool loading; /* the worker may still name what it will ask for */
 	struct making *making;
-	struct settle_exes exes; /* constant once the worker has loaded */
+	struct settle_exes exes; /* its list is constant once the worker has loaded */
 	pthread_mutex_t mutex;	 /* of what follows */
 	pthread_cond_t work;
-	struct job *first, **last; /* to do */
-	unsigned int waiting, idle, threads;
+	struct job *first, **last; /* in line */
+	const struct job *running[THREADS_MAX];
+	unsigned int idle, threads, begun;
 };
 
 /* The worker is gone, or is not itself. Other threads may hang for ever: nothing is tidied up. */
@@ -60,30 +70,63 @@ static void do_job(struct maker *maker, struct channel_message *message)
 	answer(maker, message);
 }
 
-static void *work(void *context)
-{
-	struct maker *maker = context;
+/* ---- the line, with the lock ------------------------------------------------------------------ */
 
-	pthread_mutex_lock(&maker->mutex);
-	for (;;) {
-		maker->idle++;
-		while (!maker->first)
-			pthread_cond_wait(&maker->work, &maker->mutex);
-		maker->idle--;
-		struct job *job = maker->first;
-		maker->first = job->next;
-		if (!maker->first)
-			maker->last = &maker->first;
-		maker->waiting--;
-		pthread_mutex_unlock(&maker->mutex);
-		do_job(maker, &job->message);
-		free(job);
-		pthread_mutex_lock(&maker->mutex);
+static bool may_run(const struct maker *maker, const struct job *job)
+{
+	unsigned int kind = 0, place = 0;
+
+	for (unsigned int i = 0; i < maker->threads; i++) {
+		const struct job *other = maker->running[i];
+		if (!other || other->kind != job->kind)
+			continue;
+		kind++;
+		place += job->kind != KIND_IDENTIFY && other->place == job->place;
+		/* It hangs: one thread that does is enough. */
+		if (job->kind == KIND_VIEW && other->message.index == job->message.index)
+			return false;
 	}
-	return NULL;
+	return kind < most[job->kind] && place < PLACE_MAX;
 }
 
-static bool add_thread(struct maker *maker)
+static struct job *take_out(struct maker *maker, struct job **at)
+{
+	struct job *job = *at;
+
+	*at = job->next;
+	if (!*at)
+		maker->last = at;
+	return job;
+}
+
+static void forget(struct job *job)
+{
+	if (job->message.descriptor >= 0)
+		close(job->message.descriptor);
+	free(job);
+}
+
+/* Those for whose answer the worker does not wait any more. */
+static void drop_old(struct maker *maker)
+{
+	int64_t old = clock_ms() - QUESTIONS_TIME;
+
+	while (!maker->loading && maker->first && maker->first->since < old)
+		forget(take_out(maker, &maker->first));
+}
+
+static struct job **find_next(struct maker *maker)
+{
+	struct job **at = &maker->first;
+
+	while (*at && !may_run(maker, *at))
+		at = &(*at)->next;
+	return *at ? at : NULL;
+}
+
+static void *work(void *context);
+
+static void add_thread(struct maker *maker)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -91,35 +134,77 @@ static bool add_thread(struct maker *maker)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	bool added = pthread_create(&thread, &attributes, work, maker) == 0;
+	maker->threads += pthread_create(&thread, &attributes, work, maker) == 0;
 	pthread_attr_destroy(&attributes);
-	maker->threads += added;
-	return added;
 }
 
-/* Gives the question to a thread. False where all of them hang. */
-static bool give(struct maker *maker, const struct channel_message *message)
+/* Sees to it that the next question, if there is one that can be worked on now, has a thread. */
+static void wake(struct maker *maker)
+{
+	if (!find_next(maker))
+		return;
+	if (maker->idle)
+		pthread_cond_signal(&maker->work);
+	else if (maker->begun == maker->threads && maker->threads < THREADS_MAX)
+		add_thread(maker);
+}
+
+/* ---- the threads ------------------------------------------------------------------------------ */
+
+static void *work(void *context)
+{
+	struct maker *maker = context;
+
+	pthread_mutex_lock(&maker->mutex);
+	const struct job **own = &maker->running[maker->begun++];
+	for (;;) {
+		struct job **next;
+		while (drop_old(maker), !(next = find_next(maker))) {
+			maker->idle++;
+			pthread_cond_wait(&maker->work, &maker->mutex);
+			maker->idle--;
+		}
+		struct job *job = take_out(maker, next);
+		*own = job;
+		wake(maker);
+		pthread_mutex_unlock(&maker->mutex);
+		struct channel_message message = job->message;
+		do_job(maker, &message);
+		pthread_mutex_lock(&maker->mutex);
+		*own = NULL;
+		free(job);
+		wake(maker);
+	}
+	return NULL;
+}
+
+/* Gives the question to the threads. 0 or -ENOMEM. */
+static int give(struct maker *maker, const struct channel_message *message)
 {
 	struct job *job = malloc(sizeof(*job));
 
 	if (!job)
-		return false;
+		return -ENOMEM;
 	job->next = NULL;
 	job->message = *message;
+	job->since = clock_ms();
+	job->kind = message->type == CHANNEL_DEVICE	? KIND_DEVICE
+		    : message->type == CHANNEL_IDENTIFY ? KIND_IDENTIFY
+							: KIND_VIEW;
+	/* Where a caller's own directory lies is not known yet: those by one template are often on one mount. */
+	job->place = message->type == CHANNEL_CALLERS ? ~(uint64_t)message->attributes
+		     : job->kind == KIND_VIEW	      ? making_place(maker->making, message->index)
+						      : message->index;
 	pthread_mutex_lock(&maker->mutex);
-	bool room =
-		maker->idle > maker->waiting || (maker->threads < THREADS_MAX && add_thread(maker));
-	if (room) {
-		*maker->last = job;
-		maker->last = &job->next;
-		maker->waiting++;
-		pthread_cond_signal(&maker->work);
-	}
+	drop_old(maker);
+	*maker->last = job;
+	maker->last = &job->next;
+	wake(maker);
 	pthread_mutex_unlock(&maker->mutex);
-	if (!room)
-		free(job);
-	return room;
+	return 0;
 }
+
+/* ---- hearing ---------------------------------------------------------------------------------- */
 
 /* Whether this is something that a worker may say now. */
 static bool is_proper(const struct maker *maker, const struct channel_message *message)
@@ -165,17 +250,9 @@ static void hear(struct maker *maker)
 	}
 	if (error)
 		end();
-	if (message.type == CHANNEL_EXE || message.type == CHANNEL_USER || give(maker, &message))
-		return;
-	if (message.descriptor >= 0)
-		close(message.descriptor);
-	message.descriptor = -1;
-	message.error = ETIMEDOUT;
-	message.attributes = 0;
-	message.text[0] = '\0';
-	if (message.type != CHANNEL_IDENTIFY)
-		message.type = CHANNEL_VIEW;
-	answer(maker, &message);
+	/* Without memory nobody makes views, and another maker has to. */
+	if (message.type != CHANNEL_EXE && message.type != CHANNEL_USER && give(maker, &message))
+		end();
 }
 
 static void tell_stale(void *context, uint32_t index)
@@ -208,6 +285,7 @@ int maker_run(const struct options *options, int channel)
 	maker.channel = channel;
 	maker.loading = true;
 	maker.last = &maker.first;
+	settle_init(&maker.exes);
 	pthread_mutex_init(&maker.mutex, NULL);
 	pthread_cond_init(&maker.work, NULL);
 	int error = start(&maker, options);

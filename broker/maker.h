@@ -4,8 +4,8 @@
  * processes. It has the privileges, and hears only the worker, in messages of fixed form: it reads no policy and not
  * one byte that a client sends.
  *
- * All it does for the worker may hang on a file system, so each question has a thread to itself. A thread that hangs
- * in the kernel hangs until the file system answers, and keeps this process from ending: which nobody waits for.
+ * All it does for the worker may hang on a file system, so each question has a thread to itself, and those about
+ * one mount have only a few at once; others wait in line, for as long as the worker waits. A thread that hangs in the kernel hangs until the file system answers, and keeps this process from ending: which nobody waits for.
  */
 #ifndef BROKER_MAKER_H
 #define BROKER_MAKER_H

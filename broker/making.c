@@ -24,9 +24,9 @@ struct made {
 	char *path;
 	uint32_t attributes;
 	struct idmap map;
-	uint64_t mounts; /* mounts_signature, when it was made */
-	int home,
-		left; /* what keeps the last view attached (home.h), and what kept one before; or -1 */
+	uint64_t place;		/* mounts_place */
+	uint64_t mounts;	/* mounts_signature, when it was made */
+	int home;		/* keeps what was made last attached (home.h), or -1 */
 	struct watches watches; /* of the answer that was given last */
 	uint32_t asked;		/* of a slot: the question by which it was taken last */
 	bool busy;		/* some thread makes it, and adds to ... */
@@ -54,6 +54,7 @@ struct making {
 	bool probed; /* ... whether there can be views at all: */
 	int probe;   /* 0 or a negative errno */
 	struct idmaps idmaps;
+	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
 struct making *making_new(bool plain)
@@ -71,6 +72,7 @@ struct making *making_new(bool plain)
 		return NULL;
 	}
 	making->homes = home_start();
+	making->text = mounts_read(making->mountinfo);
 	return making;
 }
 
@@ -282,7 +284,7 @@ static int add_named(struct making *making, const struct channel_message *messag
 				.attributes = named.attributes,
 				.map = named.map,
 				.home = -1,
-				.left = -1,
+				.place = making->text ? mounts_place(making->text, named.path) : 0,
 			};
 	}
 	if (!named.path || (message->type != CHANNEL_TEMPLATE && !named.made)) {
@@ -304,6 +306,17 @@ int making_name(struct making *making, const struct channel_message *message)
 		error = add_named(making, message);
 	pthread_mutex_unlock(&making->mutex);
 	return error;
+}
+
+uint64_t making_place(struct making *making, uint32_t index)
+{
+	uint64_t place = 0;
+
+	pthread_mutex_lock(&making->mutex);
+	if (index < making->count && making->named[index].made)
+		place = making->named[index].made->place;
+	pthread_mutex_unlock(&making->mutex);
+	return place;
 }
 
 /* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
@@ -334,7 +347,7 @@ static struct made *new_slot(void)
 	struct made *made = calloc(1, sizeof(*made));
 
 	if (made)
-		made->home = made->left = -1;
+		made->home = -1;
 	return made;
 }
 
@@ -473,10 +486,14 @@ int making_mounts_descriptor(const struct making *making)
 	return making->mountinfo;
 }
 
-/* With the lock. */
-static void compare_mounts(struct making *making, const char *text,
-	void (*stale)(void *context, uint32_t index), void *context)
+void making_mounts(
+	struct making *making, void (*stale)(void *context, uint32_t index), void *context)
 {
+	size_t count = 0;
+
+	pthread_mutex_lock(&making->mutex);
+	char *text = mounts_read(making->mountinfo);
+	int *left = calloc(end(making), sizeof(*left));
 	for (size_t i = 0; i < end(making); i++) {
 		struct made *made = numbered(making, i);
 		if (!made)
@@ -485,38 +502,17 @@ static void compare_mounts(struct making *making, const char *text,
 		if (text && signature == made->mounts)
 			continue;
 		made->mounts = signature;
-		made->left = made->home;
-		made->home = -1;
+		if (text)
+			made->place = mounts_place(text, made->path);
 		stale(context, (uint32_t)i);
+		/* Without memory it goes when the view is made anew. */
+		if (made->home < 0 || !left)
+			continue;
+		left[count++] = made->home;
+		made->home = -1;
 	}
-}
-
-/*
- * A file system that was unmounted is not to be kept busy by a home either. Each takes the kernel a moment to close,
- * which nobody need wait for.
- */
-static void close_left(struct making *making)
-{
-	for (size_t i = 0, count = 1; i < count; i++) {
-		pthread_mutex_lock(&making->mutex);
-		struct made *made = numbered(making, i);
-		int home = made ? made->left : -1;
-		if (made)
-			made->left = -1;
-		count = end(making);
-		pthread_mutex_unlock(&making->mutex);
-		if (home >= 0)
-			close(home);
-	}
-}
-
-void making_mounts(
-	struct making *making, void (*stale)(void *context, uint32_t index), void *context)
-{
-	pthread_mutex_lock(&making->mutex);
-	char *text = mounts_read(making->mountinfo);
-	compare_mounts(making, text, stale, context);
+	free(making->text);
+	making->text = text;
 	pthread_mutex_unlock(&making->mutex);
-	free(text);
-	close_left(making);
+	home_close(left, count);
 }

@@ -32,9 +32,13 @@ int making_inotify(const struct making *making);
  */
 int making_name(struct making *making, const struct channel_message *message);
 
+/* A number that stands for where the file system of that view is mounted: what hangs, hangs for all of these. */
+uint64_t making_place(struct making *making, uint32_t index);
+
 /*
- * Answers a VIEW or a TEMPLATE that has been noted, a RENEW, a CALLERS or a DEVICE. The answer is put in the place of `message`; its
- * descriptor is the caller's to send and to close. 0; a negative errno where this is nothing that a worker says.
+ * Answers a VIEW or a TEMPLATE that has been noted, a RENEW, a CALLERS or a DEVICE. The answer is put in the place of
+ * `message`; its descriptor is the caller's to send and to close. 0; a negative errno where this is nothing that a
+ * worker says.
  */
 int making_answer(struct making *making, struct channel_message *message);
 

@@ -73,6 +73,28 @@ uint64_t mounts_signature(const char *text, const char *path)
 	return hash;
 }
 
+uint64_t mounts_place(const char *text, const char *path)
+{
+	char point[PATH_MAX];
+	size_t deepest = 0;
+	uint64_t hash = HASH_START;
+
+	while (*text) {
+		size_t line = strcspn(text, "\n"), length;
+		const char *field = mount_point(text, &length);
+		if (field) {
+			length = unescape(field, length, point);
+			if (length > deepest && lies_beneath(path, point))
+				deepest = length;
+		}
+		text += line;
+		text += *text == '\n';
+	}
+	for (size_t i = 0; i < deepest; i++)
+		hash = (hash ^ (unsigned char)path[i]) * HASH_PRIME;
+	return hash;
+}
+
 size_t mounts_count(const char *text)
 {
 	size_t count = 0;

@@ -18,6 +18,9 @@ uint64_t mounts_signature(const char *text, const char *path);
 /* How many mounts there are in `text`. */
 size_t mounts_count(const char *text);
 
+/* A number that stands for the place of the mount in `text` on which `path` lies. */
+uint64_t mounts_place(const char *text, const char *path);
+
 /* The whole of an open mountinfo file, from its start, in memory to be freed; NULL with errno. */
 char *mounts_read(int file);
 

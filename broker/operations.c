@@ -97,6 +97,7 @@ static int put_off(struct reply *reply, const struct outcome *outcome)
 {
 	reply->deferred = true;
 	reply->directory = outcome->rights ? outcome->decision.directory : 0;
+	reply->timeout = outcome->rights ? outcome->decision.timeout : 0;
 	return -EINPROGRESS;
 }
 

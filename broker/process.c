@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Bytes of a /proc file that are looked at: enough for a path of 4,095 in each of a few hierarchies. */
@@ -96,14 +97,15 @@ void process_find_unit(const char *text, char unit[PROCESS_UNIT_MAX])
 
 static void read_exe(int directory, struct process *process)
 {
-	struct stat status;
+	struct statx status;
 
-	/* Follows the link, which leads to the file itself and not to what now has its name. */
-	if (fstatat(directory, "exe", &status, 0) < 0)
+	/* Follows the link, which leads to the file itself and not to what now has its name. The file system is not
+	 * asked, which may hang: device and inode do not change. */
+	if (statx(directory, "exe", AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
 		return;
 	process->has_exe = true;
-	process->device = status.st_dev;
-	process->inode = status.st_ino;
+	process->device = makedev(status.stx_dev_major, status.stx_dev_minor);
+	process->inode = status.stx_ino;
 }
 
 static void read_comm(int directory, struct process *process)

@@ -30,6 +30,10 @@ struct questions {
 	int error;   /* the maker is gone */
 	void (*told)(void *context, const struct channel_message *message);
 	void *context;
+	/* While questions_ask_all asks: how many have been asked, with the ids from 1 on, and not been answered. */
+	uint32_t all, unanswered;
+	void (*taken)(void *context, uint32_t i, struct channel_message *message);
+	void *taken_context;
 	struct channel_message heard; /* the hearing thread's */
 };
 
@@ -99,6 +103,11 @@ static struct question *take(struct questions *questions, uint32_t id)
 /* Hands one message to whoever it is for. */
 static void deliver(struct questions *questions, struct channel_message *message)
 {
+	if (message->id && message->id <= questions->all) {
+		questions->unanswered--;
+		questions->taken(questions->taken_context, message->id - 1, message);
+		return;
+	}
 	pthread_mutex_lock(&questions->mutex);
 	struct question *question = message->id ? take(questions, message->id) : NULL;
 	if (question) {
@@ -108,7 +117,7 @@ static void deliver(struct questions *questions, struct channel_message *message
 		pthread_cond_broadcast(&questions->answer);
 	}
 	pthread_mutex_unlock(&questions->mutex);
-	if (!message->id && questions->told)
+	if (!question && questions->told)
 		questions->told(questions->context, message);
 	if (message->descriptor >= 0)
 		close(message->descriptor);
@@ -178,6 +187,47 @@ static void wait_for(struct questions *questions, const struct question *questio
 		if (pthread_cond_timedwait(&questions->answer, &questions->mutex, &end))
 			break;
 	pthread_mutex_unlock(&questions->mutex);
+}
+
+int questions_ask_all(struct questions *questions, uint32_t count,
+	void (*fill)(void *context, uint32_t i, struct channel_message *message),
+	void (*taken)(void *context, uint32_t i, struct channel_message *message), void *context,
+	int ms)
+{
+	struct channel_message message;
+	int64_t end = clock_ms() + ms;
+	int error = 0;
+
+	questions->taken = taken;
+	questions->taken_context = context;
+	while (!error && (questions->all < count || questions->unanswered)) {
+		bool more = questions->all < count;
+		struct pollfd source = {
+			.fd = questions->socket,
+			.events = more ? POLLIN | POLLOUT : POLLIN,
+		};
+		int64_t left = end - clock_ms();
+		if (left <= 0)
+			break;
+		/* Never waits to be heard while there is something to hear: the maker may wait likewise. */
+		if (poll(&source, 1, (int)left) <= 0)
+			continue;
+		end = clock_ms() + ms;
+		if (source.revents & ~POLLOUT) {
+			error = questions_hear(questions);
+			continue;
+		}
+		fill(context, questions->all, &message);
+		message.id = ++questions->all;
+		questions->unanswered++;
+		error = channel_send(questions->socket, &message);
+	}
+	/* A maker that does not even hear is none. */
+	if (!error && questions->all < count)
+		error = -ETIMEDOUT;
+	questions->last_id = questions->all;
+	questions->all = questions->unanswered = 0;
+	return error;
 }
 
 int questions_ask(struct questions *questions, struct channel_message *message, int ms)

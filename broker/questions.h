@@ -11,8 +11,8 @@
 struct questions;
 
 /*
- * Over `socket`, which it then owns. What the maker says unasked goes to `told`, in the thread that hears; its
- * descriptor, if any, is closed afterwards. NULL where memory is short.
+ * Over `socket`, which it then owns. What the maker says unasked, or too late, goes to `told`, in the thread that
+ * hears; its descriptor, if any, is closed afterwards. NULL where memory is short.
  */
 struct questions *questions_new(int socket);
 void questions_free(struct questions *questions);
@@ -34,6 +34,17 @@ int questions_ask(struct questions *questions, struct channel_message *message, 
 
 /* ms to wait for what is usually done at once. */
 #define QUESTIONS_TIME 2000
+
+/*
+ * For a worker that loads: asks `count` questions, numbered from 0, without waiting for each answer. Question `i` is
+ * put together by fill; taken tells of its answer, whose descriptor is the callee's. Ends when all are answered, or
+ * none was for `ms` milliseconds: then the answers to the others, if they ever come, are dropped. 0, or a negative
+ * errno: the maker is gone.
+ */
+int questions_ask_all(struct questions *questions, uint32_t count,
+	void (*fill)(void *context, uint32_t i, struct channel_message *message),
+	void (*taken)(void *context, uint32_t i, struct channel_message *message), void *context,
+	int ms);
 
 /*
  * From now on it is another thread that hears, by calling questions_hear whenever the descriptor is readable; before,

@@ -33,9 +33,10 @@ struct reply {
 	int descriptor; /* -1 where none */
 	const char *data;
 	size_t data_length;
-	/* Nothing of it was done, since it takes more patience than there was: with which directory of the policy. */
+	/* Nothing of it was done, since it takes more patience than there was: with which directory of the policy, and how
+	 * many seconds the policy lets it take (0: as many as the daemon). */
 	bool deferred;
-	uint32_t directory;
+	uint32_t directory, timeout;
 };
 
 /*

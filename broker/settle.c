@@ -15,28 +15,64 @@
 
 /* ---- the maker's end -------------------------------------------------------------------------- */
 
+void settle_init(struct settle_exes *exes)
+{
+	pthread_mutex_init(&exes->mutex, NULL);
+}
+
 int settle_remember(struct settle_exes *exes, const struct channel_message *message)
 {
 	if (message->index != exes->count || exes->count == SETTLE_EXES_MAX)
 		return -EPROTO;
-	exes->paths[exes->count] = strdup(message->text);
-	if (!exes->paths[exes->count])
+	exes->list[exes->count].path = strdup(message->text);
+	if (!exes->list[exes->count].path)
 		return -ENOMEM;
 	exes->count++;
 	return 0;
 }
 
-/* The paths are looked up anew each time: an upgrade puts another file in the place of one. */
-static int write_exes(
-	const struct settle_exes *exes, const struct process *process, char *text, size_t size)
+/*
+ * Looks the path up anew, as an upgrade puts another file in the place of one. While another thread does that, which
+ * may hang, it is what it was: what hangs cannot be replaced.
+ */
+static void look_up(struct settle_exes *exes, struct settle_exe *exe)
 {
 	struct stat status;
+
+	pthread_mutex_lock(&exes->mutex);
+	bool ask = !exe->asked && exes->asking < SETTLE_HANGING_MAX;
+	if (ask) {
+		exe->asked = true;
+		exes->asking++;
+		pthread_mutex_unlock(&exes->mutex);
+		bool found = stat(exe->path, &status) == 0;
+		pthread_mutex_lock(&exes->mutex);
+		exe->asked = false;
+		exes->asking--;
+		exe->known = found;
+		exe->device = status.st_dev;
+		exe->inode = status.st_ino;
+	}
+	pthread_mutex_unlock(&exes->mutex);
+}
+
+static bool is_exe(struct settle_exes *exes, struct settle_exe *exe, const struct process *process)
+{
+	look_up(exes, exe);
+	pthread_mutex_lock(&exes->mutex);
+	bool same = exe->known && exe->device == process->device && exe->inode == process->inode;
+	pthread_mutex_unlock(&exes->mutex);
+	return same;
+}
+
+static int write_exes(
+	struct settle_exes *exes, const struct process *process, char *text, size_t size)
+{
 	size_t used = 0;
 
 	text[0] = '\0';
-	for (uint32_t i = 0; i < exes->count; i++) {
-		if (!process->has_exe || stat(exes->paths[i], &status) < 0 ||
-			status.st_dev != process->device || status.st_ino != process->inode)
+	for (uint32_t i = 0; process->has_exe && i < exes->count; i++) {
+		if (!is_exe(exes, &exes->list[i], process))
 			continue;
 		used += (size_t)snprintf(text + used, size - used, "%s%u", used ? " " : "", i);
 		if (used >= size)
@@ -45,7 +81,7 @@ static int write_exes(
 	return (int)used;
 }
 
-int settle_answer(const struct settle_exes *exes, struct channel_message *message)
+int settle_answer(struct settle_exes *exes, struct channel_message *message)
 {
 	struct process process;
 	int error = process_read(message->descriptor, &process);

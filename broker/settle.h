@@ -14,6 +14,7 @@
 #include "process.h"
 #include "questions.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,19 +23,33 @@
 
 /* ---- the maker's end ---- */
 
+/* Of those, look-ups that may hang at once. */
+#define SETTLE_HANGING_MAX 8
+
 struct settle_exes {
-	char *paths[SETTLE_EXES_MAX];
+	struct settle_exe {
+		char *path;
+		bool asked; /* a thread looks it up, and may hang */
+		/* Which file it was, when it was looked up last; if it ever was. */
+		bool known;
+		dev_t device;
+		ino_t inode;
+	} list[SETTLE_EXES_MAX];
 	uint32_t count;
+	pthread_mutex_t mutex; /* of what is not the paths */
+	unsigned int asking;
 };
+
+void settle_init(struct settle_exes *exes);
 
 /* Notes an EXE. 0, or a negative errno where this is nothing that a worker says. */
 int settle_remember(struct settle_exes *exes, const struct channel_message *message);
 
 /*
- * Puts the answer to an IDENTIFY in its place, and closes its descriptor. May hang on the file system of a program.
- * 0 or a negative errno.
+ * Puts the answer to an IDENTIFY in its place, and closes its descriptor. May hang on the file system of a program that
+ * the policy names, in which case others go by what the program was when it was looked up last. 0 or a negative errno.
  */
-int settle_answer(const struct settle_exes *exes, struct channel_message *message);
+int settle_answer(struct settle_exes *exes, struct channel_message *message);
 
 /* ---- the worker's end ---- */
 

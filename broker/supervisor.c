@@ -227,7 +227,7 @@ static void promote(struct supervisor *supervisor)
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	supervisor->serving = supervisor->coming;
-	crew_clear(&supervisor->coming);
+	crew_init(&supervisor->coming);
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
 	clients_give_all(supervisor->clients);
@@ -327,6 +327,17 @@ static void reap(struct supervisor *supervisor)
 	}
 }
 
+/* A thread of the worker's has ended. The others end with it, and it is reaped, unless one hangs in a file system. */
+static void bury(struct supervisor *supervisor)
+{
+	for (int tries = 0; tries < 4 && crew_is_dead(&supervisor->serving); tries++) {
+		usleep(5000);
+		reap(supervisor);
+	}
+	if (crew_is_dead(&supervisor->serving))
+		lose_serving(supervisor, "the worker died, but for what hangs, and is replaced");
+}
+
 /* ---- what a worker says ----------------------------------------------------------------------- */
 
 /* 0, or a negative errno where no worker says that. */
@@ -371,6 +382,7 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 		return 0;
 	case CHANNEL_READY:
 		coming->ready = true;
+		crew_watch(coming, (pid_t)message->index);
 		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
 		take_over(supervisor);
 		return 0;
@@ -520,7 +532,7 @@ static void turn(struct supervisor *supervisor)
 	int alive = keep_alive(supervisor), wait = keep_time(supervisor);
 	struct listener *listeners = supervisor->sockets.listeners;
 	unsigned int count = supervisor->sockets.count;
-	struct pollfd sources[3 + OPTIONS_ADDRESSES_MAX] = {
+	struct pollfd sources[4 + OPTIONS_ADDRESSES_MAX] = {
 		{.fd = supervisor->signals, .events = POLLIN},
 		{.fd = supervisor->serving.channel,
 			.events =
@@ -528,16 +540,17 @@ static void turn(struct supervisor *supervisor)
 				(supervisor->crowded || supervisor->serving.untold ? POLLOUT : 0)},
 		{.fd = supervisor->coming.channel,
 			.events = POLLIN | (supervisor->coming.untold ? POLLOUT : 0)},
+		{.fd = supervisor->serving.sentinel, .events = POLLIN},
 	};
 
 	for (unsigned int i = 0; i < count; i++)
-		sources[3 + i] = (struct pollfd){
+		sources[4 + i] = (struct pollfd){
 			.fd = accepts(supervisor) ? listeners[i].socket : -1,
 			.events = POLLIN | POLLRDHUP,
 		};
 	if (alive >= 0 && (wait < 0 || alive < wait))
 		wait = alive;
-	if (poll(sources, 3 + count, wait) < 0)
+	if (poll(sources, 4 + count, wait) < 0)
 		return;
 	if (sources[1].revents & ~POLLOUT)
 		hear(supervisor, &supervisor->serving, hear_serving);
@@ -551,13 +564,15 @@ static void turn(struct supervisor *supervisor)
 		hear(supervisor, &supervisor->coming, hear_coming);
 	for (unsigned int i = 0; i < count; i++) {
 		/* Somebody who has a copy of it, as whoever gave it to us, has shut it down. */
-		if (sources[3 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
+		if (sources[4 + i].revents & (POLLERR | POLLHUP | POLLRDHUP | POLLNVAL))
 			mend(supervisor);
-		else if (sources[3 + i].revents)
+		else if (sources[4 + i].revents)
 			accept_clients(supervisor, &listeners[i]);
 	}
 	if (sources[0].revents)
 		hear_signal(supervisor);
+	if (sources[3].revents)
+		bury(supervisor);
 }
 
 static bool is_over(const struct supervisor *supervisor)
@@ -645,8 +660,8 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		};
 		supervisor->log = log;
 		supervisor->backoff = BACKOFF_FIRST;
-		crew_clear(&supervisor->serving);
-		crew_clear(&supervisor->coming);
+		crew_init(&supervisor->serving);
+		crew_init(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
 	if (!error && check_hardlinks(options)) {

@@ -12,9 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ms without another try, after a view could not be made in time. */
-#define HUNG_TIME 5000
-
 void shown_let_go(struct shown *shown)
 {
 	if (shown && --shown->holders == 0) {
@@ -31,8 +28,8 @@ void view_close(struct view *view)
 	view->stale = true;
 }
 
-int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
-	struct channel_message *message)
+void view_question(const struct views *views, const struct view *view, uint32_t type, uid_t uid,
+	gid_t gid, struct channel_message *message)
 {
 	const struct whose *whose = callers_whose(views, view);
 
@@ -44,12 +41,14 @@ int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t 
 	message->gid = gid;
 	message->descriptor = -1;
 	message->text[0] = '\0';
-	if (type == CHANNEL_VIEW || type == CHANNEL_TEMPLATE) {
-		/* A `%` that is no variable takes two bytes there. */
-		if (strlen(view->path) > CHANNEL_TEXT_MAX)
-			return -ENAMETOOLONG;
+	if (type == CHANNEL_VIEW || type == CHANNEL_TEMPLATE)
 		strcpy(message->text, view->path);
-	}
+}
+
+int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
+	struct channel_message *message)
+{
+	view_question(views, view, type, uid, gid, message);
 	int error = questions_ask(views->questions, message, QUESTIONS_TIME);
 	if (!error && message->type != CHANNEL_VIEW)
 		error = -EPROTO;
@@ -65,13 +64,8 @@ static bool is_lasting(int error)
 	       error == -EINVAL;
 }
 
-/*
- * Puts the answer into the table, with the lock. `reports` is what was counted when it was asked for: one that has
- * been read since may have concerned a watch that was not known here yet. Then the view is good for who asked, and
- * for nobody later.
- */
-static void take_answer(struct views *views, struct view *view,
-	const struct channel_message *message, unsigned int reports)
+void view_take_answer(struct views *views, struct view *view, const struct channel_message *message,
+	unsigned int reports)
 {
 	struct shown *shown = NULL;
 	int error = -message->error;
@@ -111,17 +105,19 @@ int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, 
 	int error = view_ask(views, view, type, uid, gid, &message);
 	pthread_mutex_lock(&views->mutex);
 	if (!error)
-		take_answer(views, view, &message, reports);
+		view_take_answer(views, view, &message, reports);
 	view->asked = false;
 	pthread_cond_broadcast(&views->made);
 	return error;
 }
 
-int view_freshen(struct views *views, struct view *view)
+int view_freshen(struct views *views, struct view *view, enum patience patience)
 {
 	const struct whose *whose = callers_whose(views, view);
 
 	/* Once is enough: what became stale while it was made did so after the request. */
+	if (view->asked && patience != PATIENCE_ALL)
+		return -EINPROGRESS;
 	if (view->asked) {
 		pthread_cond_wait(&views->made, &views->mutex);
 		return 1;
@@ -132,6 +128,6 @@ int view_freshen(struct views *views, struct view *view)
 			  : view_make(views, view, CHANNEL_RENEW, 0, 0);
 	/* The maker says so itself where another of its threads still hangs there. */
 	bool hung = error == -ETIMEDOUT || (!error && view->error == -ETIMEDOUT);
-	view->hung = hung ? clock_ms() + HUNG_TIME : 0;
+	view->hung = hung ? clock_ms() + VIEWS_HUNG_TIME : 0;
 	return error;
 }

@@ -86,6 +86,14 @@ void views_stale(struct views *views, uint32_t index)
 	pthread_mutex_unlock(&views->mutex);
 }
 
+void views_answer(struct views *views, uint32_t index)
+{
+	pthread_mutex_lock(&views->mutex);
+	if (index < views->count + views->slots)
+		views->list[index].hung = 0;
+	pthread_mutex_unlock(&views->mutex);
+}
+
 /* Marks the views that an event is about. */
 static void take_event(struct views *views, const struct inotify_event *event)
 {

@@ -50,7 +50,7 @@ static struct view *reach(struct views *views, uint32_t number, const struct pol
 			*error = -EINPROGRESS;
 		if (*error || !view->stale)
 			return *error ? NULL : view;
-		*error = view_freshen(views, view);
+		*error = view_freshen(views, view, patience);
 		if (*error == 0 && takes_more(view, patience))
 			*error = -EINPROGRESS;
 		if (*error <= 0)

@@ -65,6 +65,9 @@ struct whose {
 
 #define BUCKETS 1024
 
+/* ms without another try, after a view could not be made in time. */
+#define VIEWS_HUNG_TIME 5000
+
 struct views {
 	const struct policy *policy;
 	const struct policy_directory *directories;
@@ -101,6 +104,16 @@ bool view_is_mapped(const struct view *view);
 void shown_let_go(struct shown *shown);
 void view_close(struct view *view);
 
+/* Puts the question for a view together, for a caller of those ids; the types are those of view_ask. */
+void view_question(const struct views *views, const struct view *view, uint32_t type, uid_t uid,
+	gid_t gid, struct channel_message *message);
+/*
+ * Puts the answer into the table, with the lock. `reports` is what was counted when it was asked for: one that has
+ * been read since may have concerned a watch that was not known here yet. Then the view is good for who asked, and
+ * for nobody later.
+ */
+void view_take_answer(struct views *views, struct view *view, const struct channel_message *message,
+	unsigned int reports);
 /*
  * Asks the maker for a view, for a caller of those ids (type: CHANNEL_VIEW, RENEW, TEMPLATE or CALLERS); without the
  * lock. 0, or a negative errno.
@@ -114,9 +127,10 @@ int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t 
 int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid);
 /*
  * Has a view that is stale made again. 0 or a negative errno; 1: another thread has just done so, the view is to be
- * looked for again.
+ * looked for again; -EINPROGRESS: another is at it and waiting for that is beyond `patience` (if it hangs, those who have
+ * none to lose are not to wait for it all at once).
  */
-int view_freshen(struct views *views, struct view *view);
+int view_freshen(struct views *views, struct view *view, enum patience patience);
 
 /* ---- views-reports.c ---- */
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "views-table.h"
 
+#include "clock.h"
+#include "questions.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,34 +178,37 @@ bool view_is_mapped(const struct view *view)
 	return (view->attributes & VIEW_IDMAP) && view->map.uid == UINT32_MAX;
 }
 
-/* A template's are made when callers come: now it is only named, and the maker says whether there can be views. */
-static int name_template(struct views *views, struct view *view)
+static void name_one(void *context, uint32_t i, struct channel_message *message)
 {
-	struct channel_message message;
-	int error = view_ask(views, view, CHANNEL_TEMPLATE, 0, 0, &message);
+	const struct views *views = context;
+	const struct view *view = &views->list[i];
 
-	if (error)
-		return error;
-	if (message.descriptor >= 0)
-		close(message.descriptor);
-	if (message.attributes & VIEW_PLAIN)
-		views->plain = true;
-	view->error = -message.error;
-	return 0;
+	/* A caller's is made for one that there is on no machine, to see that it can be. */
+	view_question(views, view, view->template ? CHANNEL_TEMPLATE : CHANNEL_VIEW, PROBE_ID,
+		PROBE_ID, message);
 }
 
-static int name_view(struct views *views, struct view *view)
+/* A template's are made when callers come: now it is only named, and the maker says whether there can be views. */
+static void take_template(
+	struct views *views, struct view *view, const struct channel_message *message)
 {
-	pthread_mutex_lock(&views->mutex);
-	/* A caller's is made for one that there is on no machine, to see that it can be. */
-	int error = view_make(views, view, CHANNEL_VIEW, PROBE_ID, PROBE_ID);
-	/* A file system that hangs is asked again when somebody needs it. */
-	if (error == -ETIMEDOUT) {
-		view->error = error;
-		error = 0;
-	}
-	pthread_mutex_unlock(&views->mutex);
-	return error;
+	if (message->descriptor >= 0)
+		close(message->descriptor);
+	if (message->attributes & VIEW_PLAIN)
+		views->plain = true;
+	view->error = -message->error;
+}
+
+static void take_one(void *context, uint32_t i, struct channel_message *message)
+{
+	struct views *views = context;
+	struct view *view = &views->list[i];
+
+	view->hung = 0;
+	if (view->template)
+		take_template(views, view, message);
+	else
+		view_take_answer(views, view, message, views->reports);
 }
 
 int views_load(struct views *views,
@@ -210,11 +216,22 @@ int views_load(struct views *views,
 		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context)
 {
+	int64_t hung = clock_ms() + QUESTIONS_TIME + VIEWS_HUNG_TIME;
+
+	/* Those that do not answer are asked again when somebody needs them. All are asked at once: however many hang,
+	 * that is waited for once. */
+	for (uint32_t i = 0; i < views->count; i++) {
+		if (strlen(views->list[i].path) > CHANNEL_TEXT_MAX)
+			return -ENAMETOOLONG;
+		views->list[i].error = -ETIMEDOUT;
+		views->list[i].hung = hung;
+	}
+	int error = questions_ask_all(
+		views->questions, views->count, name_one, take_one, views, QUESTIONS_TIME);
+	if (error)
+		return error;
 	for (uint32_t i = 0; i < views->count; i++) {
 		struct view *view = &views->list[i];
-		int error = view->template ? name_template(views, view) : name_view(views, view);
-		if (error)
-			return error;
 		if (view->error && failed(context, view->path, view->file, view->line, view->error))
 			return -ECANCELED;
 		if (view_is_mapped(view))

@@ -94,4 +94,7 @@ void views_changed(struct views *views, bool changed);
 /* The maker says that the mounts have changed for the view of that number. */
 void views_stale(struct views *views, uint32_t index);
 
+/* The maker has made the view of that number after all, too late for who asked: it may be asked for again at once. */
+void views_answer(struct views *views, uint32_t index);
+
 #endif

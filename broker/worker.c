@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,8 @@ struct worker {
 	struct address *addresses; /* those that have been heard of */
 	bool broken;		   /* it cannot go on */
 	bool handover;		   /* another worker goes on */
+	pid_t sentinel;
+	sem_t guarded;
 	struct audit_line line;
 };
 
@@ -271,6 +274,32 @@ static void start_threads(struct worker *worker)
 	}
 }
 
+/* Does nothing but end with the process, for the supervisor to see (crew.h). */
+static void *stand_guard(void *context)
+{
+	struct worker *worker = context;
+
+	worker->sentinel = gettid();
+	sem_post(&worker->guarded);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Its thread id; 0 where there is none: then the end of this process may be noticed late. */
+static pid_t start_sentinel(struct worker *worker)
+{
+	pthread_t thread;
+
+	sem_init(&worker->guarded, 0, 0);
+	if (pthread_create(&thread, NULL, stand_guard, worker))
+		return 0;
+	pthread_detach(thread);
+	while (sem_wait(&worker->guarded) < 0)
+		;
+	return worker->sentinel;
+}
+
 static int start_serving(struct worker *worker)
 {
 	struct channel_message message = {.type = CHANNEL_READY, .descriptor = -1};
@@ -280,6 +309,7 @@ static int start_serving(struct worker *worker)
 	if (!error) {
 		questions_serve(worker->questions);
 		start_threads(worker);
+		message.index = (uint32_t)start_sentinel(worker);
 		policy_summarize(worker->loaded.policy, &summary);
 		snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
 			summary.subjects, summary.rules, views_count(worker->loaded.views));

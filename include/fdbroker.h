@@ -93,7 +93,11 @@ void fdbroker_disconnect(struct fdbroker *broker);
  *	EACCES		the policy does not allow it (the broker's log says why)
  *	EINVAL		flags that the broker does not know or does not serve: O_PATH, O_ASYNC, an
  *			access mode of 3, O_CREAT with O_DIRECTORY
- *	EAGAIN		another process holds a lease on the file (fcntl(2))
+ *	EAGAIN		with O_NONBLOCK: another process holds a lease on the file (fcntl(2)); without, the lease
+ *			is waited for
+ *	ETIMEDOUT	the file system, the other end of a FIFO or the holder of a lease did not answer in the
+ *			time that the broker's administrator allows, 30 s by default. Of what creates or truncates, it
+ *			may still happen when the file system answers; what is opened then is closed
  *	EMFILE		this process has no room for another descriptor
  *	ECONNRESET	the broker, or the process of it that had taken the request, went away before it
  *			answered: it may have happened or not

@@ -196,7 +196,9 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 	const struct policy *policy = caller->policy;
 	size_t count = 0;
 
-	caller->matched = calloc(policy->subject_count / 8 + 1, 1);
+	caller->matched = caller->few_matched;
+	if (policy->subject_count / 8 + 1 > sizeof(caller->few_matched))
+		caller->matched = calloc(policy->subject_count / 8 + 1, 1);
 	if (!caller->matched)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < policy->subject_count; i++) {
@@ -209,7 +211,9 @@ static int find_subjects(struct policy_caller *caller, const struct policy_ident
 		caller->logs_grants |= policy->subjects[i].logs_grants;
 		count++;
 	}
-	caller->subjects = calloc(count + 1, sizeof(*caller->subjects));
+	caller->subjects = caller->few_subjects;
+	if (count > sizeof(caller->few_subjects) / sizeof(caller->few_subjects[0]))
+		caller->subjects = calloc(count, sizeof(*caller->subjects));
 	if (!caller->subjects)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < policy->subject_count; i++)
@@ -224,7 +228,9 @@ static int find_denies(struct policy_caller *caller)
 	unsigned int lacks = (caller->values.user ? 0u : VARIABLE_USER) |
 			     (caller->values.home ? 0u : VARIABLE_HOME);
 
-	caller->denies = calloc(policy->variable_deny_count + 1, sizeof(*caller->denies));
+	if (!policy->variable_deny_count)
+		return 0;
+	caller->denies = calloc(policy->variable_deny_count, sizeof(*caller->denies));
 	if (!caller->denies)
 		return -ENOMEM;
 	for (size_t i = 0; i < policy->variable_deny_count; i++) {
@@ -262,8 +268,10 @@ void policy_caller_free(struct policy_caller *caller)
 {
 	if (!caller)
 		return;
-	free(caller->subjects);
-	free(caller->matched);
+	if (caller->subjects != caller->few_subjects)
+		free(caller->subjects);
+	if (caller->matched != caller->few_matched)
+		free(caller->matched);
 	free(caller->denies);
 	free(caller);
 }

@@ -51,7 +51,8 @@ struct rule {
 	uint32_t subject;
 	uint32_t written; /* its rights, without those that come with them */
 	uint32_t idmap_from, idmap_to, idmap_count;
-	uint32_t column; /* of its `allow` or `deny` */
+	uint32_t timeout; /* seconds; 0: the daemon's */
+	uint32_t column;  /* of its `allow` or `deny` */
 	const struct source *source;
 };
 
@@ -135,6 +136,9 @@ struct policy_caller {
 	uint32_t *subjects; /* sorted */
 	size_t subject_count;
 	unsigned char *matched; /* a bit for each subject of the policy */
+	/* There may be ten thousand callers: where these suffice, the two above are these. */
+	uint32_t few_subjects[2];
+	unsigned char few_matched[8];
 	uid_t uid;
 	struct values values;
 	char uid_text[12];

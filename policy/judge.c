@@ -156,6 +156,8 @@ static void allow_by(struct judge *judge, const struct rule *rule, const struct 
 	if (!(rule->rights & judge->rights))
 		return;
 	judge->allowed |= rule->rights;
+	if (rule->timeout && (!judge->timeout || rule->timeout < judge->timeout))
+		judge->timeout = rule->timeout;
 	if (rule->exec)
 		judge->exec_rights |= rule->rights;
 	for (unsigned int i = 0; rule->types && i < JUDGE_TYPES; i++)
@@ -267,6 +269,7 @@ static void allow(const struct judge *judge, struct policy_decision *decision)
 	decision->rule = &judge->policy->rules[candidate->rule].place;
 	decision->directory = candidate->directory;
 	decision->exec = judge->exec;
+	decision->timeout = judge->timeout;
 	if (judge->creates) {
 		decision->mode = judge->mode;
 		decision->owner = judge->owner;

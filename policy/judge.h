@@ -38,6 +38,7 @@ struct judge {
 	mode_t mode;
 	uid_t owner;
 	gid_t group;
+	uint32_t timeout; /* the smallest; 0: none */
 	bool exec, creates, owners_differ;
 };
 

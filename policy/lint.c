@@ -137,8 +137,9 @@ static bool is_covered(const struct rule *rule, const struct rule *other)
 	return rule != other && !(rule->rights & ~other->rights) && rule->types == other->types &&
 	       rule->exec == other->exec && rule->mode == other->mode &&
 	       rule->owner == other->owner && rule->group == other->group &&
-	       rule->idmap == other->idmap && rule->idmap_from == other->idmap_from &&
-	       rule->idmap_to == other->idmap_to && rule->idmap_count == other->idmap_count;
+	       rule->timeout == other->timeout && rule->idmap == other->idmap &&
+	       rule->idmap_from == other->idmap_from && rule->idmap_to == other->idmap_to &&
+	       rule->idmap_count == other->idmap_count;
 }
 
 /*

@@ -179,6 +179,22 @@ static int read_idmap(struct compiler *compiler, const struct statement *stateme
 	return 0;
 }
 
+static int read_timeout(struct compiler *compiler, const struct statement *statement, uint32_t word,
+	struct rule *rule, uint32_t *next)
+{
+	const char *text;
+	uint64_t seconds;
+	int status = argument(compiler, statement, word, "for example 'timeout 5'", next, &text);
+
+	if (status)
+		return status;
+	if (!compile_number(text, strlen(text), POLICY_TIMEOUT_MAX, &seconds) || seconds == 0)
+		return compile_error(compiler, statement, *next - 1, "for example 'timeout 5'",
+			"'%s' is no number of seconds from 1 to %u", text, POLICY_TIMEOUT_MAX);
+	rule->timeout = (uint32_t)seconds;
+	return 0;
+}
+
 #define CREATING (POLICY_CREATE | POLICY_MKDIR | POLICY_BIND)
 #define OPENING                                                                     \
 	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_APPEND | POLICY_TREE | \
@@ -196,6 +212,7 @@ static const struct modifier {
 	{"exec", read_exec, OPENING, "read, write, create or a tree"},
 	{"idmap", read_idmap, POLICY_TREE | POLICY_WRITE_TREE, "tree"},
 	{"any-peer", read_any_peer, POLICY_CONNECT | POLICY_BIND, "connect or bind"},
+	{"timeout", read_timeout, RIGHTS_ALL, NULL},
 };
 
 #define MODIFIER_COUNT (sizeof(modifiers) / sizeof(modifiers[0]))
@@ -234,7 +251,7 @@ int compile_modifiers(struct compiler *compiler, const struct statement *stateme
 				suggest.best
 					? suggest_hint(&suggest, hint)
 					: "a path begins with '/'; options are mode, owner, type, "
-					  "exec, idmap and any-peer",
+					  "exec, idmap, any-peer and timeout",
 				"unknown option '%.*s'", (int)name->length, name->text);
 		if (rule->deny)
 			return compile_error(compiler, statement, word,

@@ -264,7 +264,12 @@ struct policy_decision {
 	mode_t mode;	/* intersected: the bits a created file may have; never above 0777 */
 	uid_t owner;	/* of what is created; POLICY_OWNER_CALLER */
 	gid_t group;
+	/* Seconds that what is allowed may take where it hangs: the smallest of the rules that allow; 0: none says. */
+	uint32_t timeout;
 };
+
+/* Seconds of a rule's timeout: a day. */
+#define POLICY_TIMEOUT_MAX 86400u
 
 /*
  * A decision needs a little memory of its own, made once per thread from the policy so that

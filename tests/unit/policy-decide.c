@@ -290,6 +290,10 @@ static void test_modifiers(void **state)
 			  "allow read /x/**\n"
 			  "allow read /x/bin/* exec\n"
 			  "allow create /plain\n"
+			  "allow read /t/** timeout 9\n"
+			  "allow read,write /t/x timeout 5\n"
+			  "allow read /t/x\n"
+			  "allow write /t/x timeout 3\n"
 			  "}\n");
 	struct policy_decision decision = decide(policy, 5, R | W | C, "/a/x");
 
@@ -301,6 +305,10 @@ static void test_modifiers(void **state)
 	decision = decide(policy, 5, R | W | C, "/a/b/x");
 	assert_int_equal(decision.mode, 0640);
 	assert_int_equal(decide(policy, 5, C, "/a/c/x").reason, POLICY_OWNERS_DIFFER);
+	assert_int_equal(decide(policy, 5, R, "/t/y").timeout, 9);
+	assert_int_equal(decide(policy, 5, R, "/t/x").timeout, 5);
+	assert_int_equal(decide(policy, 5, R | W, "/t/x").timeout, 3);
+	assert_int_equal(decide(policy, 5, R, "/x/y").timeout, 0);
 	assert_int_equal(decide(policy, 5, R, "/a/c/x").reason, POLICY_ALLOWED);
 	decision = decide(policy, 5, C, "/plain");
 	assert_int_equal(decision.mode, 0644);
