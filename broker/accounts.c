@@ -211,6 +211,13 @@ void account_sent(struct account *account, uint32_t n)
 	delivery_add(&account->delivery, n);
 }
 
+void account_inherit(struct account *account)
+{
+	accounts_lock(account->accounts);
+	add(account, ACCOUNT_DESCRIPTORS, delivery_find(&account->delivery, account->socket));
+	accounts_unlock(account->accounts);
+}
+
 /* ---- taking -----------------------------------------------------------------------------------
  */
 

@@ -103,4 +103,10 @@ void account_give_back(struct account *account, enum account_kind kind, uint32_t
  */
 void account_sent(struct account *account, uint32_t n);
 
+/*
+ * Another worker had the connection: what it has sent and the client has not received counts, be it more than there
+ * is room for. To be called right after accounts_open.
+ */
+void account_inherit(struct account *account);
+
 #endif

@@ -8,6 +8,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Of one message. */
+#define DESCRIPTORS_MAX 2
+
 /* What goes over the socket before the text: the message without its descriptor. */
 #define HEADER offsetof(struct channel_message, text)
 
@@ -33,21 +36,30 @@ int channel_pair(int channel[2])
 
 int channel_send(int channel, const struct channel_message *message)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0};
+	union {
+		char bytes[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	int descriptors[DESCRIPTORS_MAX];
+	size_t count = 0;
 	struct iovec part = {
 		.iov_base = (void *)(uintptr_t)message,
 		.iov_len = HEADER + strnlen(message->text, CHANNEL_TEXT_MAX),
 	};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
 
-	if (message->descriptor >= 0) {
-		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
+	if (message->descriptor >= 0)
+		descriptors[count++] = message->descriptor;
+	if (message->object > 0)
+		descriptors[count++] = message->object;
+	if (count) {
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
 		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
 		rights->cmsg_level = SOL_SOCKET;
 		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &message->descriptor, sizeof(int));
+		rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
 	}
 	while (sendmsg(channel, &header, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
@@ -55,23 +67,22 @@ int channel_send(int channel, const struct channel_message *message)
 	return 0;
 }
 
-/* Takes the first descriptor of `header` and closes any further one. Returns how many there were.
- */
-static unsigned int take_descriptors(struct msghdr *header, int *first)
+/* Takes the first descriptors of `header` and closes any further one. Returns how many there were. */
+static unsigned int take_descriptors(struct msghdr *header, int taken[DESCRIPTORS_MAX])
 {
 	unsigned int count = 0;
 
-	*first = -1;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t at = 0; at + CMSG_LEN(sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
 			int descriptor;
 			memcpy(&descriptor, CMSG_DATA(c) + at, sizeof(int));
-			if (count++ == 0)
-				*first = descriptor;
+			if (count < DESCRIPTORS_MAX)
+				taken[count] = descriptor;
 			else
 				close(descriptor);
+			count++;
 		}
 	}
 	return count;
@@ -79,10 +90,9 @@ static unsigned int take_descriptors(struct msghdr *header, int *first)
 
 int channel_receive(int channel, struct channel_message *message)
 {
-	/* Room for two, so that a second descriptor is seen and refused rather than truncated away.
-	 */
+	/* Room for one more than there may be, so that it is seen and refused rather than truncated away. */
 	union {
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		char bytes[CMSG_SPACE((DESCRIPTORS_MAX + 1) * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec part = {.iov_base = message, .iov_len = HEADER + CHANNEL_TEXT_MAX};
@@ -92,6 +102,7 @@ int channel_receive(int channel, struct channel_message *message)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
+	int taken[DESCRIPTORS_MAX];
 	ssize_t length;
 
 	do
@@ -101,18 +112,21 @@ int channel_receive(int channel, struct channel_message *message)
 		return errno == ECONNRESET ? 0 : -errno;
 	if (length == 0)
 		return 0;
-	unsigned int count = take_descriptors(&header, &message->descriptor);
+	unsigned int count = take_descriptors(&header, taken);
 	int error = 0;
-	if ((size_t)length < HEADER || (header.msg_flags & MSG_TRUNC) || count > 1)
+	if ((size_t)length < HEADER || (header.msg_flags & MSG_TRUNC) || count > DESCRIPTORS_MAX)
 		error = -EBADMSG;
 	else if (header.msg_flags & MSG_CTRUNC)
 		error = -EMFILE; /* there was no room for the descriptor */
 	if (error) {
-		if (message->descriptor >= 0)
-			close(message->descriptor);
+		for (unsigned int i = 0; i < count && i < DESCRIPTORS_MAX; i++)
+			close(taken[i]);
 		message->descriptor = -1;
+		message->object = 0;
 		return error;
 	}
+	message->descriptor = count ? taken[0] : -1;
+	message->object = count > 1 ? taken[1] : 0;
 	message->text[(size_t)length - HEADER] = '\0';
 	return 1;
 }

@@ -2,7 +2,7 @@
 /*
  * channel.h: the messages between the supervisor, the maker and a worker, over SOCK_SEQPACKET socketpairs.
  *
- * Each message is one fixed header, at most one text and at most one descriptor. What may be said when, between
+ * Each message is one fixed header, at most one text and at most two descriptors. What may be said when, between
  * the supervisor and the worker:
  *
  *	supervisor, at once	START (when the daemon started; the socket to the maker)
@@ -28,6 +28,7 @@
  *								-> VIEW (error: whether there can be any)
  *				USER (uid, name and home)	(template.h)
  *				EXE (index, path)		(settle.h)
+ *				SOCKET (index, endpoint, name)	(behalf.h)
  *				LOADED				from here on it names nothing
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
  *	worker, loaded		CALLERS (a number behind those that were named; a template's, in the place of attributes;
@@ -35,11 +36,13 @@
  *	worker, any time	DEVICE (index, a caller's uid, flags, path)
  *								-> VIEW (error or the device, opened)
  *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
+ *				CONNECT, BIND, NOTIFY (a client's socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */
 #ifndef BROKER_CHANNEL_H
 #define BROKER_CHANNEL_H
 
+#include "endpoint.h"
 #include "idmap.h"
 
 #include <stddef.h>
@@ -70,6 +73,10 @@ enum channel_type {
 	CHANNEL_TEMPLATE,
 	CHANNEL_USER,
 	CHANNEL_CALLERS,
+	CHANNEL_SOCKET,
+	CHANNEL_CONNECT,
+	CHANNEL_BIND,
+	CHANNEL_NOTIFY,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
@@ -85,10 +92,12 @@ struct channel_message {
 	uint32_t
 		attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
 	int32_t error;	    /* 0 or a positive errno, in an answer */
-	uint32_t uid, gid; /* the caller's, of a view that is another one for each */
-	struct idmap map;  /* of a view with VIEW_IDMAP, when it is named */
+	uint32_t uid, gid;	  /* the caller's, of a view that is another one for each */
+	struct idmap map;	  /* of a view with VIEW_IDMAP, when it is named */
+	struct endpoint endpoint; /* of a socket */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */
+	int object;	/* of a NOTIFY, another one; 0 (standard input is never sent) where none */
 };
 
 /*

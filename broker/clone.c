@@ -122,8 +122,18 @@ int clone_directory(
 	return view;
 }
 
+static bool is_device(int node, uint32_t attributes)
+{
+	struct stat status;
+
+	if (fstat(node, &status) < 0)
+		return false;
+	return (S_ISCHR(status.st_mode) && (attributes & VIEW_CHARDEV)) ||
+	       (S_ISBLK(status.st_mode) && (attributes & VIEW_BLOCKDEV));
+}
+
 /* Nobody else ever has `view`, in which devices can be opened: nothing but one of them leaves here. */
-static int open_node(int view, const char *relative, int flags)
+static int open_node(int view, uint32_t attributes, const char *relative, int flags)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned int)(flags & DEVICE_FLAGS) | O_CLOEXEC | O_NONBLOCK |
@@ -131,13 +141,11 @@ static int open_node(int view, const char *relative, int flags)
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 	struct open_how look = {.flags = O_PATH | O_CLOEXEC, .resolve = how.resolve};
-	struct stat status;
 	long node = syscall(SYS_openat2, view, relative, &look, sizeof(look));
 
 	if (node < 0)
 		return -errno;
-	bool device = fstat((int)node, &status) == 0 &&
-		      (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode));
+	bool device = is_device((int)node, attributes);
 	close((int)node);
 	if (!device)
 		return -EACCES;
@@ -145,8 +153,7 @@ static int open_node(int view, const char *relative, int flags)
 	if (node < 0)
 		return -errno;
 	/* It may have been exchanged between the two. */
-	if (fstat((int)node, &status) < 0 ||
-		(!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode))) {
+	if (!is_device((int)node, attributes)) {
 		close((int)node);
 		return -EACCES;
 	}
@@ -161,7 +168,7 @@ int clone_open_device(int directory, uint32_t attributes, const char *relative, 
 
 	if (tree < 0)
 		return tree;
-	int device = open_node(view, relative, flags);
+	int device = open_node(view, attributes, relative, flags);
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &nodev, sizeof(nodev)) < 0)
 		error = -errno;
 	int failed = dissolve(tree, view);

@@ -27,11 +27,12 @@ struct homes;
 enum view_attribute {
 	VIEW_WRITABLE = 1u << 0, /* else read-only */
 	VIEW_EXEC = 1u << 1,	 /* else noexec */
-	VIEW_DEVICE = 1u << 2,	 /* devices beneath it may be asked for (clone_open_device) */
-	VIEW_IDMAP = 1u << 3,	 /* ids in it are not those on disk (idmap.h) */
-	VIEW_PLAIN = 1u << 4,	 /* in an answer: it is no view, but the directory itself */
-	VIEW_FOLDS = 1u << 5,	 /* likewise: names fold on its way (names.h) */
-	VIEW_PROMPT = 1u << 6,	 /* likewise: its file system answers at once (prompt.h) */
+	VIEW_CHARDEV = 1u << 2,	 /* such devices beneath it may be asked for (clone_open_device) */
+	VIEW_BLOCKDEV = 1u << 3, /* likewise */
+	VIEW_IDMAP = 1u << 4,	 /* ids in it are not those on disk (idmap.h) */
+	VIEW_PLAIN = 1u << 5,	 /* in an answer: it is no view, but the directory itself */
+	VIEW_FOLDS = 1u << 6,	 /* likewise: names fold on its way (names.h) */
+	VIEW_PROMPT = 1u << 7,	 /* likewise: its file system answers at once (prompt.h) */
 };
 /* Of those that a view is made with. */
 #define VIEW_KINDS 4
@@ -53,7 +54,7 @@ int clone_directory(
  * Opens the device node `relative` (canonical, relative) beneath `directory` with `flags`, as if in a view of it
  * with `attributes` in which devices can be opened, through no symbolic link; what it was opened in becomes nodev
  * before this returns, so that it cannot be opened again through /proc. The device, close-on-exec, the caller's;
- * or a negative errno: -EACCES where it is no device, and those of openat2(2).
+ * or a negative errno: -EACCES where it is no device of a type in `attributes`, and those of openat2(2).
  */
 int clone_open_device(int directory, uint32_t attributes, const char *relative, int flags);
 

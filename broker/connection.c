@@ -375,6 +375,9 @@ static bool gives_descriptor(const struct request *request)
 	switch (request->operation) {
 	case FDBROKER_OPEN:
 	case FDBROKER_TREE:
+	case FDBROKER_WATCH:
+	case FDBROKER_CONNECT:
+	case FDBROKER_BIND:
 		return true;
 	}
 	return false;
@@ -433,7 +436,7 @@ static void unlist_job(struct server *server, struct job *job)
 		server->last = job->previous_own;
 }
 
-/* Has the request done in the lane. 0 or -ENOMEM. */
+/* Has the request done in the lane. 0, or -ENOMEM or -EMFILE. */
 static int put_into_lane(struct connection *connection, struct server *server,
 	const struct request *request, bool stranger, const struct reply *reply, size_t length)
 {
@@ -450,6 +453,16 @@ static int put_into_lane(struct connection *connection, struct server *server,
 	job->length = length;
 	job->connection = connection;
 	job->peer = &connection->peer;
+	/* Its own one: by the time that it is used this connection may have ended, and the number be another's. */
+	job->client = -1;
+	if (reply->client)
+		job->client = fcntl(connection->socket, F_DUPFD_CLOEXEC, 0);
+	if (reply->client && job->client < 0) {
+		error = -errno;
+		free(job);
+		account_give_back(connection->account, ACCOUNT_OPENS, 1);
+		return error;
+	}
 	job->stranger = stranger;
 	job->request = *request;
 	job->request.path = job->message + (request->path - server->buffer);
@@ -480,6 +493,7 @@ int connection_settle(struct connection *connection, struct server *server)
 	if (!job)
 		return -ENOMEM;
 	job->settles = true;
+	job->client = -1;
 	job->socket = connection->socket;
 	job->connection = connection;
 	job->peer = &connection->peer;
@@ -503,6 +517,9 @@ static void release_job(struct job *job)
 		account_give_back(job->account, ACCOUNT_OPENS, 1);
 		account_release(job->account, clock_ns());
 	}
+	if (job->client >= 0)
+		close(job->client);
+	job->client = -1;
 	connection->jobs--;
 }
 
@@ -590,7 +607,8 @@ void connection_close(struct connection *connection, struct server *server)
 	struct message message;
 
 	/* With a request unread the client would get ECONNRESET before the replies that tell it
-	 * why. After the shutdown nothing more can come. */
+	 * why. After the shutdown nothing more can come. A job may have the socket too: it would go on to be
+	 * polled. */
 	epoll_ctl(server->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
 	shutdown(connection->socket, SHUT_RDWR);
 	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)

@@ -34,6 +34,17 @@ void delivery_add(struct delivery *delivery, uint32_t n)
 	while (!atomic_compare_exchange_weak(&delivery->state, &old, new));
 }
 
+uint32_t delivery_find(struct delivery *delivery, int socket)
+{
+	int queued;
+
+	if (ioctl(socket, SIOCOUTQ, &queued) < 0 || queued <= 0)
+		return 0;
+	uint32_t found = (uint32_t)queued / MESSAGE_LEAST;
+	atomic_store(&delivery->state, state_of(found, 1));
+	return found;
+}
+
 uint32_t delivery_sent(const struct delivery *delivery)
 {
 	return sent_of(atomic_load(&delivery->state));

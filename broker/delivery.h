@@ -20,6 +20,12 @@ struct delivery {
 /* A message with `n` descriptors, at most 65,535, has just been sent. */
 void delivery_add(struct delivery *delivery, uint32_t n);
 
+/*
+ * At most so many messages were in the queue when another process had the socket: they count as having a descriptor
+ * each. Returns how many. To be called before the first delivery_add.
+ */
+uint32_t delivery_find(struct delivery *delivery, int socket);
+
 /* How many are not known to have been received. */
 uint32_t delivery_sent(const struct delivery *delivery);
 

@@ -199,6 +199,13 @@ static struct job *take_next(struct lane *lane)
 
 /* ---- doing it --------------------------------------------------------------------------------- */
 
+static void drop_reply(struct job *job)
+{
+	if (job->reply.descriptor >= 0)
+		close(job->reply.descriptor);
+	job->reply = (struct reply){.error = ENOMEM, .descriptor = -1};
+}
+
 /* What the operation has said lives until the thread's next one. */
 static void keep_data(struct job *job)
 {
@@ -210,7 +217,7 @@ static void keep_data(struct job *job)
 	if (data)
 		memcpy(data, job->reply.data, job->reply.data_length);
 	else
-		job->reply = (struct reply){.error = ENOMEM, .descriptor = -1};
+		drop_reply(job);
 	job->reply.data = data;
 }
 
@@ -230,6 +237,7 @@ static bool run(struct lane_slot *slot, struct job *job)
 		return true;
 	}
 	operations_patience(operations, job->all ? PATIENCE_ALL : PATIENCE_DISK, &job->cancelled);
+	operations_client(operations, job->client, job->deadline);
 	operations_run(operations, job->peer, job->stranger, &job->request, &job->reply);
 	if (job->reply.deferred) {
 		job->directory = job->reply.directory;

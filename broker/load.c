@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "confine.h"
+#include "connect.h"
 #include "diagnostic.h"
 #include "questions.h"
 #include "report.h"
@@ -69,8 +70,6 @@ static int load_policy(struct load *load)
 	policy_system_environment(&environment);
 	error = policy_load(
 		load->options->policy, &environment, diagnostics, &load->loaded->policy);
-	if (!error)
-		policy_unserved(load->loaded->policy, diagnostics);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
 		report_diagnostic(load, policy_diagnostics_get(diagnostics, i));
 	policy_diagnostics_free(diagnostics);
@@ -95,6 +94,13 @@ static int name_exes(struct load *load)
 	if (!error)
 		error = settle_name_exes(load->questions, exes, count);
 	return error ? report_failure("telling callers apart by their program or unit", error) : 0;
+}
+
+static int name_sockets(struct load *load)
+{
+	int error = connect_name_rules(load->loaded->policy, load->questions);
+
+	return error ? report_failure("naming the sockets", error) : 0;
 }
 
 static void record_missing_view(
@@ -230,7 +236,8 @@ int load_all(const struct options *options, struct audit_line *line, int log, in
 		.loaded = loaded,
 	};
 
-	return load_policy(&load) || name_exes(&load) || make_views(&load) || confine(&load);
+	return load_policy(&load) || name_exes(&load) || name_sockets(&load) || make_views(&load) ||
+	       confine(&load);
 }
 
 void load_release(struct loaded *loaded)

@@ -86,6 +86,8 @@ static int open_account(struct loop *loop, struct connection *connection)
 
 	if (error == -EDQUOT)
 		operations_refused(loop->server.operations, peer, &refusal);
+	if (!error && connection->taken_over)
+		account_inherit(connection->account);
 	return error;
 }
 
@@ -402,10 +404,9 @@ void loop_run(struct loop *loop)
 		turn(loop);
 }
 
-void loop_finish(struct loop *loop, int ms)
+void loop_finish(struct loop *loop, int64_t end)
 {
 	struct pollfd source = {.fd = loop->wake.descriptor, .events = POLLIN};
-	int64_t end = clock_ms() + ms;
 
 	for (;;) {
 		int64_t left = end - clock_ms();

@@ -58,10 +58,10 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * After it has run: waits `ms` at most for those jobs that nobody can ask for again, and answers them. What else was
+ * After it has run: waits until `end` (clock_ms) at most for those jobs that nobody can ask for again, and answers them. What else was
  * under way is not answered, and no connection is ended: another worker goes on with them.
  */
-void loop_finish(struct loop *loop, int ms);
+void loop_finish(struct loop *loop, int64_t end);
 
 /* Closes all its connections, and frees it unless a thread of the lane hangs in a job of its. Not while it runs. */
 void loop_free(struct loop *loop);

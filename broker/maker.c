@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "maker.h"
 
+#include "behalf.h"
 #include "channel.h"
 #include "clock.h"
 #include "making.h"
@@ -15,9 +16,14 @@
 #include <unistd.h>
 
 /* Questions of each kind that are worked on at once: what hangs must not take the threads of what does not. */
-enum kind { KIND_VIEW, KIND_DEVICE, KIND_IDENTIFY };
-static const unsigned int most[] = {[KIND_VIEW] = 40, [KIND_DEVICE] = 8, [KIND_IDENTIFY] = 16};
-#define THREADS_MAX 64
+enum kind { KIND_VIEW, KIND_DEVICE, KIND_IDENTIFY, KIND_BEHALF };
+static const unsigned int most[] = {
+	[KIND_VIEW] = 40,
+	[KIND_DEVICE] = 8,
+	[KIND_IDENTIFY] = 16,
+	[KIND_BEHALF] = 48,
+};
+#define THREADS_MAX 112
 /* And of those about views that lie on one mount, about devices beneath one view. */
 #define PLACE_MAX 4
 /* Bytes. What runs there has a few paths on its stack. */
@@ -36,7 +42,8 @@ struct maker {
 	_Atomic bool loading; /* the worker may still name what it will ask for */
 	struct making *making;
 	struct settle_exes exes; /* its list is constant once the worker has loaded */
-	pthread_mutex_t mutex;	 /* of what follows */
+	struct behalf *behalf;
+	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t work;
 	struct job *first, **last; /* in line */
 	const struct job *running[THREADS_MAX];
@@ -57,11 +64,20 @@ static void answer(struct maker *maker, struct channel_message *message)
 		close(message->descriptor);
 }
 
+/* Whether it is to be done as a client. */
+static bool is_on_behalf(const struct channel_message *message)
+{
+	return message->type == CHANNEL_CONNECT || message->type == CHANNEL_BIND ||
+	       message->type == CHANNEL_NOTIFY;
+}
+
 static void do_job(struct maker *maker, struct channel_message *message)
 {
 	int error;
 
-	if (message->type == CHANNEL_IDENTIFY)
+	if (is_on_behalf(message))
+		error = behalf_answer(maker->behalf, message);
+	else if (message->type == CHANNEL_IDENTIFY)
 		error = settle_answer(&maker->exes, message);
 	else
 		error = making_answer(maker->making, message);
@@ -81,7 +97,8 @@ static bool may_run(const struct maker *maker, const struct job *job)
 		if (!other || other->kind != job->kind)
 			continue;
 		kind++;
-		place += job->kind != KIND_IDENTIFY && other->place == job->place;
+		place += (job->kind == KIND_VIEW || job->kind == KIND_DEVICE) &&
+			 other->place == job->place;
 		/* It hangs: one thread that does is enough. */
 		if (job->kind == KIND_VIEW && other->message.index == job->message.index)
 			return false;
@@ -103,6 +120,8 @@ static void forget(struct job *job)
 {
 	if (job->message.descriptor >= 0)
 		close(job->message.descriptor);
+	if (job->message.object > 0)
+		close(job->message.object);
 	free(job);
 }
 
@@ -111,7 +130,9 @@ static void drop_old(struct maker *maker)
 {
 	int64_t old = clock_ms() - QUESTIONS_TIME;
 
-	while (!maker->loading && maker->first && maker->first->since < old)
+	/* What is done in callers' names says itself for how long. */
+	while (!maker->loading && maker->first && maker->first->since < old &&
+		maker->first->kind != KIND_BEHALF)
 		forget(take_out(maker, &maker->first));
 }
 
@@ -190,6 +211,7 @@ static int give(struct maker *maker, const struct channel_message *message)
 	job->since = clock_ms();
 	job->kind = message->type == CHANNEL_DEVICE	? KIND_DEVICE
 		    : message->type == CHANNEL_IDENTIFY ? KIND_IDENTIFY
+		    : is_on_behalf(message)		? KIND_BEHALF
 							: KIND_VIEW;
 	/* Where a caller's own directory lies is not known yet: those by one template are often on one mount. */
 	job->place = message->type == CHANNEL_CALLERS ? ~(uint64_t)message->attributes
@@ -209,11 +231,14 @@ static int give(struct maker *maker, const struct channel_message *message)
 /* Whether this is something that a worker may say now. */
 static bool is_proper(const struct maker *maker, const struct channel_message *message)
 {
+	if (message->object && message->type != CHANNEL_NOTIFY)
+		return false;
 	switch (message->type) {
 	case CHANNEL_VIEW:
 	case CHANNEL_TEMPLATE:
 	case CHANNEL_USER:
 	case CHANNEL_EXE:
+	case CHANNEL_SOCKET:
 	case CHANNEL_LOADED:
 		return maker->loading && message->descriptor < 0;
 	case CHANNEL_CALLERS:
@@ -222,6 +247,9 @@ static bool is_proper(const struct maker *maker, const struct channel_message *m
 	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
 	case CHANNEL_IDENTIFY:
+	case CHANNEL_CONNECT:
+	case CHANNEL_BIND:
+	case CHANNEL_NOTIFY:
 		return message->descriptor >= 0;
 	}
 	return false;
@@ -242,6 +270,9 @@ static void hear(struct maker *maker)
 	case CHANNEL_EXE:
 		error = settle_remember(&maker->exes, &message);
 		break;
+	case CHANNEL_SOCKET:
+		error = behalf_name(maker->behalf, &message);
+		break;
 	case CHANNEL_VIEW:
 	case CHANNEL_TEMPLATE:
 	case CHANNEL_USER:
@@ -251,7 +282,8 @@ static void hear(struct maker *maker)
 	if (error)
 		end();
 	/* Without memory nobody makes views, and another maker has to. */
-	if (message.type != CHANNEL_EXE && message.type != CHANNEL_USER && give(maker, &message))
+	if (message.type != CHANNEL_EXE && message.type != CHANNEL_USER &&
+		message.type != CHANNEL_SOCKET && give(maker, &message))
 		end();
 }
 
@@ -274,6 +306,9 @@ static int start(struct maker *maker, const struct options *options)
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
+	maker->behalf = behalf_new(options, making_users(maker->making));
+	if (!maker->behalf)
+		return -ENOMEM;
 	message.descriptor = making_inotify(maker->making);
 	return channel_send(maker->channel, &message);
 }

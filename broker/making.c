@@ -162,6 +162,22 @@ static uint64_t sign_mounts(const struct making *making, const char *path)
 	return signature;
 }
 
+/*
+ * Whether `error`, of cloning the directory, says that there can be no views here. That its ids cannot be mapped does
+ * not: a mount beneath it may be mapped already, which is EPERM too.
+ */
+static bool denies_views(int directory, const struct made *made, int namespace, int error)
+{
+	if (error != -EPERM && error != -ENOSYS)
+		return false;
+	if (namespace < 0)
+		return true;
+	int view = clone_directory(directory, made->attributes, -1, NULL, NULL);
+	if (view >= 0)
+		close(view);
+	return view == -EPERM || view == -ENOSYS;
+}
+
 /* Opens the directory, watched, and clones it. The view, and its home or -1, or a negative errno. */
 static int open_view(
 	struct making *making, struct made *made, int namespace, uint32_t *attributes, int *home)
@@ -173,7 +189,10 @@ static int open_view(
 	if (directory >= 0)
 		view = clone_directory(directory, made->attributes, namespace, making->homes, home);
 	*attributes = 0;
-	if (directory >= 0 && making->plain && (view == -EPERM || view == -ENOSYS)) {
+	bool denied = directory >= 0 && denies_views(directory, made, namespace, view);
+	if (view == -EPERM && directory >= 0 && !denied)
+		view = -EINVAL;
+	if (denied && making->plain) {
 		*attributes = VIEW_PLAIN;
 		view = directory;
 	} else if (directory >= 0) {
@@ -319,6 +338,11 @@ uint64_t making_place(struct making *making, uint32_t index)
 	return place;
 }
 
+const struct template_users *making_users(const struct making *making)
+{
+	return &making->users;
+}
+
 /* Of a template there is nothing to make yet; but whether it could be made is to be known before it is needed. */
 static void probe(struct making *making, struct channel_message *message)
 {
@@ -410,7 +434,13 @@ static int find(struct making *making, const struct channel_message *message, st
 	return error;
 }
 
-/* Where a device is to be opened, and in what. Errors as of take_slot. */
+/* Whether the view lets something be opened with `flags`: that a mount is read-only does not keep one from a device. */
+static bool opens(uint32_t attributes, uint32_t flags)
+{
+	return (attributes & VIEW_WRITABLE) || (flags & O_ACCMODE) == O_RDONLY;
+}
+
+/* Where a device is to be opened, and in what. -EACCES where not for that; other errors as of take_slot. */
 static int find_devices(struct making *making, const struct channel_message *message,
 	char path[CHANNEL_TEXT_MAX + 1], uint32_t *attributes)
 {
@@ -418,11 +448,13 @@ static int find_devices(struct making *making, const struct channel_message *mes
 
 	pthread_mutex_lock(&making->mutex);
 	if (message->index < making->count &&
-		(making->named[message->index].attributes & VIEW_DEVICE)) {
+		(making->named[message->index].attributes & (VIEW_CHARDEV | VIEW_BLOCKDEV))) {
 		const struct named *named = &making->named[message->index];
 		*attributes = named->attributes;
 		error = 0;
-		if (named->made)
+		if (!opens(named->attributes, message->attributes))
+			error = -EACCES;
+		else if (named->made)
 			strcpy(path, named->path);
 		else
 			error = template_expand(&making->users, named->path, message->uid, path);

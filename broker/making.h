@@ -42,6 +42,9 @@ uint64_t making_place(struct making *making, uint32_t index);
  */
 int making_answer(struct making *making, struct channel_message *message);
 
+/* What the worker has said about users: constant once it has loaded. */
+const struct template_users *making_users(const struct making *making);
+
 /*
  * What to poll for POLLPRI: readable where mounts came or went. making_mounts then calls `stale` with the
  * number of each view that they concern.

@@ -164,7 +164,9 @@ static bool decide(struct opening *opening)
 	if (!must_create && !opening->may_access &&
 		(opening->flags & (O_APPEND | O_TRUNC)) == O_APPEND)
 		opening->may_access = decide_append(opening);
-	opening->may_create = creates && !resolution->last_followed &&
+	/* An unnamed file is made in the directory that a link leads to, not in the place of the link. */
+	opening->may_create = creates &&
+			      ((opening->flags & TMPFILE) || !resolution->last_followed) &&
 			      resolve_decide(resolution, POLICY_CREATE, &opening->create);
 	return opening->may_access || opening->may_create;
 }

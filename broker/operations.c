@@ -4,6 +4,8 @@
 #include "attributes.h"
 #include "change.h"
 #include "clock.h"
+#include "connect.h"
+#include "inotify.h"
 #include "move.h"
 #include "open.h"
 #include "tree.h"
@@ -26,6 +28,8 @@ struct operations *operations_new(const struct service *service)
 		.views = service->views,
 		.holds = &operations->holds,
 		.denies = policy_has_denies(service->policy),
+		.questions = service->questions,
+		.client = -1,
 		.patience = PATIENCE_NONE,
 	};
 	if (policy_scratch_new(service->policy, &operations->resolver.scratch)) {
@@ -49,6 +53,12 @@ void operations_free(struct operations *operations)
 	statistics_leave(operations->service->statistics, &operations->statistics);
 	policy_scratch_free(operations->resolver.scratch);
 	free(operations);
+}
+
+void operations_client(struct operations *operations, int client, int64_t deadline)
+{
+	operations->resolver.client = client;
+	operations->resolver.deadline = deadline;
 }
 
 void operations_patience(
@@ -131,6 +141,42 @@ static int run_tree(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct reply *reply)
 {
 	return run_opening(operations, peer, request, reply, tree_open);
+}
+
+/* For those that are done in the caller's name. */
+static int run_connect(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	reply->client = true;
+	return run_opening(operations, peer, request, reply, connect_socket);
+}
+
+static int run_bind(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	reply->client = true;
+	return run_opening(operations, peer, request, reply, connect_bind);
+}
+
+static int run_watch(struct operations *operations, const struct peer *peer,
+	const struct request *request, struct reply *reply)
+{
+	__attribute__((uninitialized)) struct outcome outcome;
+	int32_t watch = -1;
+	int instance = inotify_watch(&operations->resolver, peer, request, &watch, &outcome);
+
+	reply->client = true;
+	if (instance == -EINPROGRESS)
+		return put_off(reply, &outcome);
+	if (instance < 0) {
+		record_failure(operations, peer, request, &outcome, instance);
+		return instance;
+	}
+	memcpy(operations->data, &watch, sizeof(watch));
+	reply->data = operations->data;
+	reply->data_length = sizeof(watch);
+	reply->descriptor = instance;
+	return 0;
 }
 
 /* For those that tell. */
@@ -321,6 +367,9 @@ static const struct {
 	{FDBROKER_SYMLINK, run_change},
 	{FDBROKER_CHMOD, run_change},
 	{FDBROKER_UTIMENS, run_change},
+	{FDBROKER_WATCH, run_watch},
+	{FDBROKER_CONNECT, run_connect},
+	{FDBROKER_BIND, run_bind},
 };
 
 /* The errno, negative, or 0. */

@@ -37,6 +37,7 @@ struct reply {
 	 * many seconds the policy lets it take (0: as many as the daemon). */
 	bool deferred;
 	uint32_t directory, timeout;
+	bool client; /* and it will be done in the client's name: who does it needs the client's socket */
 };
 
 /*

@@ -29,12 +29,17 @@ struct resolve_holds {
 };
 
 /* What a thread resolves with. */
+struct questions;
+
 struct resolver {
 	const struct policy *policy;
 	struct policy_scratch *scratch;
 	struct views *views;
 	struct resolve_holds *holds;
-	bool denies;		/* there are any in the policy */
+	bool denies;		     /* there are any in the policy */
+	struct questions *questions; /* to the maker */
+	int client; /* the caller's socket, for what is done in his name (behalf.h); -1: none here */
+	int64_t deadline;	/* ms: when the request is to be done; of use only with `client` */
 	enum patience patience; /* the thread's: what takes more is -EINPROGRESS */
 	const _Atomic bool
 		*cancelled; /* nobody waits for the request any more; NULL where that cannot be */

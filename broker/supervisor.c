@@ -33,6 +33,8 @@
 #define STOP_TIME 500
 /* ms without accepting when there is no room for another connection. */
 #define ACCEPT_PAUSE 100
+/* ms between two lines that tell of that. */
+#define ACCEPT_TELL 10000
 /* Connections accepted before the others get their turn. */
 #define ACCEPT_BURST 16
 /* Descriptors that are kept for other things than clients. */
@@ -48,6 +50,7 @@ struct supervisor {
 	struct clients *clients;
 	bool crowded;  /* the worker does not take more clients at the moment */
 	int64_t pause; /* ms: until then nothing is accepted; 0: it is */
+	int64_t told;  /* ms: when it was last said that there was no room; 0: never */
 
 	struct crew serving; /* empty where none does */
 	struct crew coming;  /* that loads, to take over; empty */
@@ -404,6 +407,8 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		bool proper = got == 1 && message.descriptor < 0;
 		if (message.descriptor >= 0)
 			close(message.descriptor);
+		if (message.object > 0)
+			close(message.object);
 		/* It is gone, or says what no worker says. */
 		if (!proper || take(supervisor, &message)) {
 			crew_kill(crew);
@@ -420,18 +425,21 @@ static bool accepts(const struct supervisor *supervisor)
 	       !supervisor->crowded && !clients_full(supervisor->clients);
 }
 
-/* Out of descriptors or memory: those who are connected go on, the others wait in the backlog. */
-static void pause_accepting(struct supervisor *supervisor, int error)
+/* Those who are connected go on, the others wait in the backlog. */
+static void record_crowd(struct supervisor *supervisor, int error)
 {
 	struct audit_line *line = &supervisor->line;
+	int64_t now = clock_ms();
 
+	if (supervisor->told && now - supervisor->told < ACCEPT_TELL)
+		return;
+	supervisor->told = now;
 	audit_begin(line, supervisor->log, "accept");
 	audit_string(line, "verdict", "error");
 	audit_string(line, "reason", "no room for another connection");
 	audit_number(line, "connections", (int64_t)clients_count(supervisor->clients));
 	audit_errno(line, -error);
 	audit_end(line);
-	supervisor->pause = clock_ms() + ACCEPT_PAUSE;
 }
 
 static void accept_clients(struct supervisor *supervisor, const struct listener *listener)
@@ -447,10 +455,15 @@ static void accept_clients(struct supervisor *supervisor, const struct listener 
 		}
 		if (error == -EAGAIN)
 			break;
-		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM)
-			pause_accepting(supervisor, error);
+		if (error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM) {
+			record_crowd(supervisor, error);
+			supervisor->pause = clock_ms() + ACCEPT_PAUSE;
+		}
 		/* Else that one is gone; the next may not be. */
 	}
+	/* It accepts again when one of them goes. */
+	if (clients_full(supervisor->clients))
+		record_crowd(supervisor, -EMFILE);
 	give(supervisor);
 }
 
@@ -627,6 +640,9 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	supervisor->clients = clients_new(count_places());
 	if (!supervisor->clients)
 		return -ENOMEM;
+	int error = inherit_tell(inherited);
+	if (error)
+		return error;
 	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
 		supervisor->log);
 	vitals_init(&supervisor->vitals, supervisor->options->ready);

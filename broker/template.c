@@ -67,7 +67,7 @@ static bool is_canonical(const char *path)
 	return true;
 }
 
-int template_expand(const struct template_users *users, const char *text, uid_t uid,
+int template_write(const struct template_users *users, const char *text, uid_t uid,
 	char path[CHANNEL_TEXT_MAX + 1])
 {
 	uint32_t key = uid;
@@ -98,5 +98,13 @@ int template_expand(const struct template_users *users, const char *text, uid_t 
 		used += length;
 	}
 	path[used] = '\0';
-	return is_canonical(path) ? 0 : -EINVAL;
+	return 0;
+}
+
+int template_expand(const struct template_users *users, const char *text, uid_t uid,
+	char path[CHANNEL_TEXT_MAX + 1])
+{
+	int error = template_write(users, text, uid, path);
+
+	return error || is_canonical(path) ? error : -EINVAL;
 }

@@ -36,4 +36,8 @@ int template_remember(struct template_users *users, const struct channel_message
 int template_expand(const struct template_users *users, const char *text, uid_t uid,
 	char path[CHANNEL_TEXT_MAX + 1]);
 
+/* Likewise, but for any name, such as an abstract socket's: it need be no path. */
+int template_write(const struct template_users *users, const char *text, uid_t uid,
+	char name[CHANNEL_TEXT_MAX + 1]);
+
 #endif

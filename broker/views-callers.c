@@ -170,11 +170,15 @@ static int tell_user(struct views *views, const struct policy_user_values *user)
 int callers_tell_users(struct views *views)
 {
 	struct policy_user_values user;
+	size_t count;
+	const struct policy_socket *sockets = policy_sockets(views->policy, &count);
 	bool wanted = false;
 	int error = 0;
 
 	for (uint32_t i = 0; i < views->count && !wanted; i++)
 		wanted = views->list[i].template && uses_users(views->list[i].path);
+	for (size_t i = 0; i < count && !wanted; i++)
+		wanted = sockets[i].variables && uses_users(sockets[i].name);
 	for (size_t i = 0; wanted && !error && policy_user_values(views->policy, i, &user); i++)
 		error = tell_user(views, &user);
 	return error;

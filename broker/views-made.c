@@ -111,6 +111,16 @@ int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, 
 	return error;
 }
 
+bool view_is_hung(const struct view *view)
+{
+	return view->hung && clock_ms() < view->hung;
+}
+
+void view_set_hung(struct view *view, bool hung)
+{
+	view->hung = hung ? clock_ms() + VIEWS_HUNG_TIME : 0;
+}
+
 int view_freshen(struct views *views, struct view *view, enum patience patience)
 {
 	const struct whose *whose = callers_whose(views, view);
@@ -122,12 +132,11 @@ int view_freshen(struct views *views, struct view *view, enum patience patience)
 		pthread_cond_wait(&views->made, &views->mutex);
 		return 1;
 	}
-	if (view->hung && clock_ms() < view->hung)
+	if (view_is_hung(view))
 		return -ETIMEDOUT;
 	int error = whose ? view_make(views, view, CHANNEL_CALLERS, whose->uid, whose->gid)
 			  : view_make(views, view, CHANNEL_RENEW, 0, 0);
 	/* The maker says so itself where another of its threads still hangs there. */
-	bool hung = error == -ETIMEDOUT || (!error && view->error == -ETIMEDOUT);
-	view->hung = hung ? clock_ms() + VIEWS_HUNG_TIME : 0;
+	view_set_hung(view, error == -ETIMEDOUT || (!error && view->error == -ETIMEDOUT));
 	return error;
 }

@@ -106,17 +106,49 @@ size_t views_prefix(
 						       : views->anchors[directory].length;
 }
 
-/* A view that is for this caller alone, and that nobody else ever gets to see. 0 or a negative errno. */
-static int hold_mapped(struct views *views, const struct view *view,
-	const struct policy_caller *caller, gid_t gid, struct views_hold *hold)
+/*
+ * Asks for a view that is for this caller alone. The maker makes one of each number at a time, and says ETIMEDOUT to
+ * whoever asks meanwhile: so one caller waits here for the other. 0 or a negative errno.
+ */
+static int ask_mapped(struct views *views, struct view *view, const struct policy_caller *caller,
+	gid_t gid, struct channel_message *message)
+{
+	int error = -ETIMEDOUT;
+
+	pthread_mutex_lock(&views->mutex);
+	while (view->asked)
+		pthread_cond_wait(&views->made, &views->mutex);
+	if (!view_is_hung(view)) {
+		view->asked = true;
+		pthread_mutex_unlock(&views->mutex);
+		error = view_ask(
+			views, view, CHANNEL_RENEW, policy_caller_uid(caller), gid, message);
+		if (!error)
+			error = -message->error;
+		pthread_mutex_lock(&views->mutex);
+		view_set_hung(view, error == -ETIMEDOUT);
+		view->asked = false;
+		pthread_cond_broadcast(&views->made);
+	}
+	pthread_mutex_unlock(&views->mutex);
+	return error;
+}
+
+/* A view that nobody else ever gets to see. 0 or a negative errno. */
+static int hold_mapped(struct views *views, struct view *view, const struct policy_caller *caller,
+	gid_t gid, struct views_hold *hold)
 {
 	struct channel_message message;
-	int error = view_ask(views, view, CHANNEL_RENEW, policy_caller_uid(caller), gid, &message);
+	int error = ask_mapped(views, view, caller, gid, &message);
 
 	if (error)
 		return error;
-	if (message.error)
-		return -message.error;
+	/* The directory itself, in the place of a view. */
+	if (message.attributes & VIEW_PLAIN) {
+		views->plain = true;
+		close(message.descriptor);
+		return -EPERM;
+	}
 	hold->shown = malloc(sizeof(*hold->shown));
 	if (!hold->shown) {
 		close(message.descriptor);
@@ -130,7 +162,7 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable,
 	const struct policy_caller *caller, gid_t gid, enum patience patience)
 {
 	uint32_t number = tree < views->tree_count ? views->trees[tree][writable] : NONE;
-	const struct view *view = number == NONE ? NULL : &views->list[number];
+	struct view *view = number == NONE ? NULL : &views->list[number];
 	struct views_hold hold = {NULL};
 	int error;
 
@@ -145,6 +177,11 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable,
 		error = -EINPROGRESS;
 	else
 		error = hold_mapped(views, view, caller, gid, &hold);
+	/* Making it may have told. */
+	if (!error && views->plain) {
+		views_let_go(&hold);
+		error = -EPERM;
+	}
 	if (error)
 		return error;
 	/* A description of its own: the position in a directory is not to be shared. */

@@ -131,6 +131,9 @@ int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, 
  * none to lose are not to wait for it all at once).
  */
 int view_freshen(struct views *views, struct view *view, enum patience patience);
+/* Whether it is not to be asked for now, since it hung a moment ago; and that it did, or did not. */
+bool view_is_hung(const struct view *view);
+void view_set_hung(struct view *view, bool hung);
 
 /* ---- views-reports.c ---- */
 

@@ -75,8 +75,9 @@ static int add_kind(struct views *views, uint32_t number, uint32_t kind)
 			return -ENOMEM;
 		*added = add(views, &view);
 	}
-	if (directory->types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV))
-		views->list[*added].attributes |= VIEW_DEVICE;
+	views->list[*added].attributes |=
+		(directory->types & POLICY_TYPE_CHARDEV ? VIEW_CHARDEV : 0) |
+		(directory->types & POLICY_TYPE_BLOCKDEV ? VIEW_BLOCKDEV : 0);
 	views->kinds[number][kind] = *added;
 	return 0;
 }

@@ -23,6 +23,8 @@
 
 /* ms that what cannot be asked for again has to end when another worker takes over. */
 #define HANDOVER_TIME 300
+/* ms between two lines that tell of no room: those who wait are given again and again. */
+#define CROWDED_PAUSE 10000
 /* Event threads. */
 #define THREADS_MAX 4
 
@@ -45,10 +47,11 @@ struct worker {
 	pthread_t threads[THREADS_MAX];
 	struct loop_source supervisor, maker;
 	struct address *addresses; /* those that have been heard of */
-	bool broken;		   /* it cannot go on */
+	bool stop;		   /* it has been told to, or nobody is there to tell it */
 	bool handover;		   /* another worker goes on */
 	pid_t sentinel;
 	sem_t guarded;
+	int64_t crowded;	   /* ms: when it was last said that there was no room; 0: never */
 	struct audit_line line;
 };
 
@@ -138,14 +141,31 @@ static int give_back(struct worker *worker, uint32_t client, int error)
 		.descriptor = -1,
 	};
 	struct audit_line *line = &worker->line;
+	int64_t now = clock_ms();
 
-	audit_begin(line, worker->log, "accept");
+	if (!worker->crowded || now - worker->crowded >= CROWDED_PAUSE) {
+		audit_begin(line, worker->log, "accept");
+		audit_string(line, "verdict", "error");
+		audit_string(line, "reason", "no room for another connection");
+		audit_number(line, "connections", (int64_t)worker->connections);
+		audit_errno(line, -error);
+		audit_end(line);
+		worker->crowded = now;
+	}
+	return channel_send(worker->channel, &message) ? -1 : 0;
+}
+
+/* The record's new file did not fit in: it goes on where it was, until the next one. */
+static int miss_log(struct worker *worker, int error)
+{
+	struct audit_line *line = &worker->line;
+
+	audit_begin(line, worker->log, "log");
 	audit_string(line, "verdict", "error");
-	audit_string(line, "reason", "no room for another connection");
-	audit_number(line, "connections", (int64_t)worker->connections);
+	audit_string(line, "reason", "it goes on where it was");
 	audit_errno(line, -error);
 	audit_end(line);
-	return channel_send(worker->channel, &message) ? -1 : 0;
+	return 0;
 }
 
 static int take_client(struct worker *worker, const struct channel_message *message)
@@ -164,7 +184,7 @@ static int take_client(struct worker *worker, const struct channel_message *mess
 	return give_back(worker, message->index, -ENOMEM);
 }
 
-/* 0, or -1: the end. */
+/* 0, or -1: the end, which costs the clients their connections only where `stop` is set. */
 static int hear_supervisor(void *context, struct loop_source *source, uint32_t events)
 {
 	struct worker *worker = context;
@@ -174,6 +194,9 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 	(void)events;
 	if (got == -EMFILE && message.type == CHANNEL_CLIENT)
 		return give_back(worker, message.index, got);
+	if (got == -EMFILE && message.type == CHANNEL_LOG)
+		return miss_log(worker, got);
+	worker->stop = got == 0;
 	if (got != 1)
 		return -1;
 	if (message.type == CHANNEL_LOG && message.descriptor >= 0) {
@@ -194,6 +217,7 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 			       ? -1
 			       : 0;
 	worker->handover = message.type == CHANNEL_HANDOVER;
+	worker->stop = message.type == CHANNEL_STOP;
 	return -1;
 }
 
@@ -203,10 +227,7 @@ static int hear_maker(void *context, struct loop_source *source, uint32_t events
 
 	(void)source;
 	(void)events;
-	if (!questions_hear(worker->questions))
-		return 0;
-	worker->broken = true;
-	return -1;
+	return questions_hear(worker->questions) ? -1 : 0;
 }
 
 /* ---- the threads ------------------------------------------------------------------------------ */
@@ -332,8 +353,10 @@ static void hand_over(struct worker *worker)
 		loop_stop(house->loops[i]);
 	for (unsigned int i = 1; i < house->loop_count; i++)
 		pthread_join(worker->threads[i], NULL);
+	/* One time for all of them: the supervisor does not wait longer for more threads. */
+	int64_t end = clock_ms() + HANDOVER_TIME;
 	for (unsigned int i = 0; i < house->loop_count; i++)
-		loop_finish(house->loops[i], HANDOVER_TIME);
+		loop_finish(house->loops[i], end);
 	record_due(&record, INT64_MAX);
 }
 
@@ -373,8 +396,9 @@ int worker_run(const struct options *options, int log)
 	loop_run(worker->house.loops[0]);
 	if (worker->handover)
 		hand_over(worker);
-	else
+	else if (worker->stop)
 		end_serving(worker);
-	/* Not by way of exit(3), which would meet threads that hang with what they use. */
-	_exit(worker->broken);
+	/* Else it cannot go on, but another one can, with the connections as they are. Not by way of exit(3), which
+	 * would meet threads that hang with what they use. */
+	_exit(!worker->handover && !worker->stop);
 }

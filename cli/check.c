@@ -232,7 +232,6 @@ int command_check(const struct command *self, int argc, char **argv)
 	if (policy_file_load(path, &diagnostics, &policy) == 0) {
 		if (policy_lint(policy, diagnostics))
 			fputs("fdbroker: out of memory\n", stderr);
-		policy_unserved(policy, diagnostics);
 		check_prefixes(policy, diagnostics);
 		check_mounts(policy, diagnostics);
 		check_expectations(policy, diagnostics);

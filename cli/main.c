@@ -81,6 +81,25 @@ static const struct command commands[] = {
 		"  --chdir           start COMMAND in it\n" SOCKET_HELP
 		"COMMAND gets the directory as the descriptor whose number is in $FDBROKER_TREE, and opens\n"
 		"what is beneath with permissions of its own. Without COMMAND, the names in it are printed.\n"},
+	{"watch", command_watch, "[--events LIST] [--count N] [--socket ADDRESS] PATH",
+		"print what happens to a file or in a directory",
+		"  --events LIST     of access, modify, attrib, close-write, close-nowrite, open, moved-from,\n"
+		"                    moved-to, create, delete, delete-self, move-self; by default what\n"
+		"                    changes something\n"
+		"  --count N         end after N lines\n" SOCKET_HELP
+		"Ends when the file or directory is gone.\n"},
+	{"connect", command_connect, "[--type TYPE] [--socket ADDRESS] ADDRESS [-- COMMAND...]",
+		"connect a socket, for a command or as netcat does",
+		"  --type TYPE       stream, seqpacket or dgram; as ADDRESS calls for by default\n" SOCKET_HELP
+		"ADDRESS is unix:/PATH, unix:@NAME, unix-dgram:/PATH, unix-dgram:@NAME, tcp:IP:PORT or udp:IP:PORT,\n"
+		"an IP of version 6 in brackets. COMMAND gets the socket as the descriptor whose number is in\n"
+		"$FDBROKER_FD. Without COMMAND, standard input is sent, and what comes is printed.\n"},
+	{"bind", command_bind, "[--type TYPE] [--listen] [--socket ADDRESS] ADDRESS -- COMMAND...",
+		"bind a socket, for a command",
+		"  --type TYPE       stream, seqpacket or dgram; as ADDRESS calls for by default\n"
+		"  --listen          listen on it, and pass it in the manner of sd_listen_fds(3)\n" SOCKET_HELP
+		"ADDRESS is as for connect. COMMAND gets the socket as the descriptor whose number is in\n"
+		"$FDBROKER_FD; with --listen that is 3, and LISTEN_FDS and LISTEN_PID say so too.\n"},
 	{"mkdir", command_mkdir, "[--mode OCTAL] [--socket ADDRESS] PATH...", "make directories",
 		"  --mode OCTAL      their permissions; 0777 less the umask by default\n" SOCKET_HELP},
 	{"rmdir", command_rmdir, "[--socket ADDRESS] PATH...", "remove empty directories",

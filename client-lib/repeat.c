@@ -48,6 +48,7 @@ static const struct {
 	{FDBROKER_LIST, NULL},
 	/* The descriptor that was lost was closed with the worker, and nothing had been done with it. */
 	{FDBROKER_TREE, NULL},
+	{FDBROKER_WATCH, NULL},
 };
 
 bool repeat_is_safe(uint16_t operation, uint64_t flags)

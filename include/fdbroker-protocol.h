@@ -73,6 +73,18 @@ enum fdbroker_operation {
 	 */
 	FDBROKER_UTIMENS = 15,
 	/*
+	 * An inotify instance with one watch, on the path: `flags` is the mask of inotify_add_watch(2), with neither
+	 * IN_MASK_ADD nor IN_MASK_CREATE. The reply carries one descriptor; its data is the watch's number (int32_t).
+	 */
+	FDBROKER_WATCH = 16,
+	/*
+	 * A connected socket, and a bound one: the path is the address as a policy writes it, without wildcards
+	 * ("unix:/run/x", "unix:@x", "unix-dgram:/run/x", "tcp:127.0.0.1:80", "udp:[fe80::1%2]:53"); `flags` is SOCK_STREAM,
+	 * SOCK_SEQPACKET or SOCK_DGRAM, as the address calls for, and SOCK_NONBLOCK or not. The reply carries one descriptor.
+	 */
+	FDBROKER_CONNECT = 17,
+	FDBROKER_BIND = 18,
+	/*
 	 * Have the policy read again and put into force: no path; the reply's data is text for a person,
 	 * with an error too: then it says what is wrong, and what was in force is.
 	 */

@@ -19,6 +19,8 @@
 #ifndef FDBROKER_H
 #define FDBROKER_H
 
+#include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -196,6 +198,53 @@ struct dirent *fdbroker_readdir(struct fdbroker_dir *directory);
 
 /* Ends reading and frees it. Returns 0; -1 with EINVAL where `directory` is NULL. */
 int fdbroker_closedir(struct fdbroker_dir *directory);
+
+/*
+ * As socket(2) and connect(2) in one: a socket of `type` (SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM, and
+ * SOCK_NONBLOCK or not), connected to `address`: AF_UNIX, a pathname or an abstract name; AF_INET or
+ * AF_INET6, for TCP with SOCK_STREAM and for UDP with SOCK_DGRAM. (`fdbroker_connect` is another matter: it
+ * connects to the broker itself.) Returns the descriptor, close-on-exec, the caller's.
+ *
+ * The other end sees the caller's uid, gid and groups, as of when he connected to the broker, and the pid of
+ * a process that is gone soon. The call returns when the socket is connected, with SOCK_NONBLOCK too; the
+ * broker gives up after a time (ETIMEDOUT). A relative path is taken as by fdbroker_open. An address of IPv4
+ * written as one of IPv6 (::ffff:192.0.2.1) is what it means: the socket is of AF_INET. Addresses and
+ * abstract names are those of the broker's network namespace, paths of its mount namespace.
+ *
+ * Errors, besides those of socket(2) and connect(2) (ECONNREFUSED, ENOENT, ENETUNREACH, ...) and of
+ * fdbroker_open:
+ *	EACCES		the policy does not allow it, or a symbolic link is on the way of the path
+ *	EINVAL		the type is not one of the address; an abstract name with a NUL byte in it
+ *	EAFNOSUPPORT	an address of another family
+ *	ETIMEDOUT	nobody took the connection in time
+ *	EPERM		this broker may not act as the caller
+ */
+int fdbroker_socket_connect(
+	struct fdbroker *broker, int type, const struct sockaddr *address, socklen_t length);
+
+/*
+ * As socket(2) and bind(2) in one: likewise, but bound to `address`. It does not listen: the caller does, and
+ * so shows his own uid to its clients. A pathname socket is made in the mode that the policy says, whatever
+ * the umask, and never in the place of something else. getsockname(2) tells only the last component of its path.
+ * One of AF_INET6 is for IPv6 alone (IPV6_V6ONLY), one for TCP has SO_REUSEADDR and none SO_REUSEPORT.
+ *
+ * Errors as fdbroker_socket_connect, and those of bind(2): EADDRINUSE, EADDRNOTAVAIL, ...
+ */
+int fdbroker_socket_bind(
+	struct fdbroker *broker, int type, const struct sockaddr *address, socklen_t length);
+
+/*
+ * As inotify_init1(2) and inotify_add_watch(2) in one: returns an inotify descriptor, close-on-exec, the
+ * caller's, that reports the events of `mask` on `path` (as in fdbroker_open, and a "/" at its end is not
+ * dropped). The watch's number becomes *watch, unless that is NULL. The caller may add further watches, on
+ * what he can reach himself. The instance counts among those of his own uid (fs.inotify.max_user_instances).
+ *
+ * Returns -1 with errno as fdbroker_open, and:
+ *	EINVAL		no event, or IN_MASK_ADD or IN_MASK_CREATE, which have no use here
+ *	EMFILE		also: he has too many instances
+ *	ENOSPC		he has too many watches
+ */
+int fdbroker_watch(struct fdbroker *broker, const char *path, uint32_t mask, int *watch);
 
 /*
  * As mkdir(2): makes the directory `path`. It belongs to the owner that the policy says, the caller by default. The

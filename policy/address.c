@@ -15,7 +15,7 @@
 #include <limits.h>
 #include <string.h>
 
-#define UNIX_NAME_MAX 107u /* of struct sockaddr_un, with room for a NUL */
+#define UNIX_NAME_MAX 107u /* of an abstract name, in struct sockaddr_un */
 
 static const struct scheme schemes[] = {
 	{"unix:", POLICY_UNIX},
@@ -236,6 +236,23 @@ bool address_matches(const struct internet_rule *rule, bool deny, uint32_t right
 	return rule->protocol == address->protocol && !address_misses(rule, deny, right, address);
 }
 
+/* Takes "%2" out of "[fe80::1%2]:80". False where it is no number of an interface. */
+static bool take_scope(char *text, uint32_t *scope)
+{
+	char *percent = strchr(text, '%');
+	uint64_t value;
+
+	if (!percent)
+		return true;
+	size_t length = strspn(percent + 1, "0123456789");
+	if (percent[1 + length] != ']' ||
+		!compile_number(percent + 1, length, UINT32_MAX, &value) || value == 0)
+		return false;
+	*scope = (uint32_t)value;
+	memmove(percent, percent + 1 + length, strlen(percent + 1 + length) + 1);
+	return true;
+}
+
 int policy_address_parse(const char *text, size_t length, struct policy_address *address)
 {
 	const struct scheme *scheme = address_scheme(text, length);
@@ -249,9 +266,11 @@ int policy_address_parse(const char *text, size_t length, struct policy_address 
 	begin = strlen(scheme->name);
 	address->protocol = scheme->protocol;
 	if (scheme->protocol == POLICY_UNIX || scheme->protocol == POLICY_UNIX_DATAGRAM) {
-		if (length == begin || length - begin > UNIX_NAME_MAX + 1)
+		if (length == begin)
 			return -EINVAL;
 		address->abstract = text[begin] == '@';
+		if (address->abstract && length - begin - 1 > UNIX_NAME_MAX)
+			return -EINVAL;
 		address->name = text + begin + address->abstract;
 		address->length = length - begin - address->abstract;
 		if (address->abstract)
@@ -263,8 +282,11 @@ int policy_address_parse(const char *text, size_t length, struct policy_address 
 	memcpy(buffer, text + begin, length - begin);
 	buffer[length - begin] = '\0';
 	/* One address: no prefix, no `*`, one port. */
-	if (strpbrk(buffer, "/*") || address_read_internet(buffer, &rule) ||
-		rule.port_low != rule.port_high)
+	if (strpbrk(buffer, "/*") || !take_scope(buffer, &address->scope) ||
+		address_read_internet(buffer, &rule) || rule.port_low != rule.port_high)
+		return -EINVAL;
+	/* A scope of an IPv4 address says nothing. */
+	if (address->scope && rule.family != 6)
 		return -EINVAL;
 	address->ip6 = rule.family == 6;
 	memcpy(address->ip, rule.ip, sizeof(address->ip));
@@ -335,6 +357,12 @@ static int add_internet(struct rule_target *target, const struct scheme *scheme,
 		status = add_socket(target, scheme, false, NULL, false, &rule.socket);
 		if (status)
 			return status;
+		struct policy_socket *socket = &policy->sockets[rule.socket];
+		socket->family = rule.family;
+		socket->prefix = rule.prefix;
+		memcpy(socket->ip, rule.ip, sizeof(socket->ip));
+		socket->port_low = rule.port_low;
+		socket->port_high = rule.port_high;
 	}
 	if (!array_reserve(&policy->internets, &policy->internet_capacity,
 		    policy->internet_count + 1, sizeof(rule)))
@@ -357,8 +385,8 @@ static int add_unix(struct rule_target *target, const struct scheme *scheme,
 	uint32_t node;
 	int status;
 
-	if (count - abstract > UNIX_NAME_MAX)
-		return fail(target, NULL, "the name of a UNIX socket has at most 107 bytes");
+	if (abstract && count - 1 > UNIX_NAME_MAX)
+		return fail(target, NULL, "an abstract name has at most 107 bytes");
 	status = abstract ? pattern_parse_name(pattern, atoms + 1, count - 1, &target->place,
 				    compiler->diagnostics)
 			  : pattern_parse_path(

@@ -13,6 +13,7 @@ static const struct need {
 	{POLICY_PATH_RIGHTS, "CAP_DAC_READ_SEARCH"},
 	/* Writing past them. */
 	{POLICY_WRITING_RIGHTS, "CAP_DAC_OVERRIDE"},
+	/* Sockets and watches are made by another process, as the caller (connect, bind: nothing here). */
 	/* Giving what was created to its owner. */
 	{POLICY_CREATE | POLICY_MKDIR, "CAP_CHOWN"},
 	/* Changing the mode and the times of what is another's; removing and renaming another's files in
@@ -26,7 +27,6 @@ size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIE
 {
 	size_t count = 0;
 
-	rights &= POLICY_SERVED_RIGHTS;
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
 		if (rights & needs[i].rights)
 			names[count++] = needs[i].capability;

@@ -371,6 +371,8 @@ struct policy_address {
 	bool ip6;
 	uint8_t ip[16]; /* network order, four or sixteen bytes of it */
 	uint16_t port;
+	uint32_t
+		scope; /* of an IPv6 one: the interface's number ("[fe80::1%2]"); 0 where none. No rule asks */
 };
 
 /*
@@ -398,6 +400,9 @@ struct policy_socket {
 	mode_t mode;
 	uid_t owner;
 	gid_t group;
+	/* Of TCP and UDP: 4, 6, or 0: any address; the bits of `ip` that count; the ports. */
+	uint8_t family, prefix, ip[16];
+	uint16_t port_low, port_high;
 	const char *file;
 	unsigned int line;
 };
@@ -539,15 +544,6 @@ int policy_explain(const struct policy *policy, const struct policy_identity *id
  */
 int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
-/* What this version of fdbrokerd does; the other rights are the language's alone so far. */
-#define POLICY_SERVED_RIGHTS                                                                       \
-	(POLICY_READ | POLICY_WRITE | POLICY_CREATE | POLICY_STAT | POLICY_LIST |                  \
-		POLICY_READLINK | POLICY_TREE | POLICY_WRITE_TREE | POLICY_MKDIR | POLICY_DELETE | \
-		POLICY_RENAME | POLICY_APPEND)
-
-/* Adds a warning about each rule that this version of fdbrokerd does not act on. */
-void policy_unserved(const struct policy *policy, struct policy_diagnostics *diagnostics);
-
 /*
  * The literal beginning of each pattern of a rule, deny or allow, that names a file or a UNIX socket:
  * the components before the first wildcard or variable, or all of them. Kept where the environment
@@ -590,7 +586,7 @@ void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnos
 
 /*
  * The capabilities (capabilities(7)) that whoever serves these rights needs, and takes: writes their
- * names ("CAP_CHOWN"), static, and returns how many. What this version does not serve needs none.
+ * names ("CAP_CHOWN"), static, and returns how many.
  */
 #define POLICY_CAPABILITIES_MAX 8
 size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIES_MAX]);

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import stat
 import struct
 import time
 
@@ -16,8 +17,8 @@ from linux import as_user, become, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
-# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map,) text.
-HEADER = struct.Struct("=I4xIIi24x")
+# broker/channel.h: type, id, index, attributes, error, (a caller's ids, a map, an endpoint,) text.
+HEADER = struct.Struct("=I4xIIi80x")
 START, VIEW, READY, CLIENT, STOP = range(1, 6)
 
 
@@ -166,7 +167,7 @@ def test_questions_give_nothing_but_what_was_named():
 
 
 # With a caller's ids.
-OF_CALLER = struct.Struct("=I4xIIiII16x")
+OF_CALLER = struct.Struct("=I4xIIiII72x")
 
 
 def with_templates(place):
@@ -191,7 +192,7 @@ def test_a_caller_is_chosen_and_no_path():
             equal((answer[3], descriptors), (errno.ENOENT, []))
         # A question that another has overtaken, since a thread was late, takes no place away.
         for id, uid, wanted in ((11, 5001, 0), (10, 5002, errno.ETIMEDOUT), (12, 5002, 0)):
-            answer, descriptors = ask(questions, struct.pack("=IIIIiII16x", CALLERS, id, 4, 1, 0, uid, 0))
+            answer, descriptors = ask(questions, struct.pack("=IIIIiII72x", CALLERS, id, 4, 1, 0, uid, 0))
             equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), id)
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -221,13 +222,15 @@ def test_a_device_is_asked_for_beneath_its_directory_only():
         place.file("d/f", "f")
         place.file("outside", "outside")
         os.mknod(place.name("d/null"), 0o20666, os.makedev(1, 3))
+        os.mknod(place.name("d/disk"), stat.S_IFBLK | 0o600, os.makedev(259, 1048575))
         os.symlink("null", place.name("d/link"))
         os.symlink("../outside", place.name("d/out"))
         with Taken(place, f"allow read {place.name('d')}/* type chardev") as taken:
             with taken.questions() as questions:
                 for name, wanted in ((b"null", 0), (b"f", errno.EACCES), (b"link", errno.ELOOP),
                                      (b"out", errno.ELOOP), (b"../outside", errno.EXDEV),
-                                     (b"/etc/passwd", errno.EXDEV), (b".", errno.EACCES)):
+                                     (b"/etc/passwd", errno.EXDEV), (b".", errno.EACCES),
+                                     (b"disk", errno.EACCES)):
                     answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, 0, 0) + name)
                     equal((answer[3], len(descriptors)), (wanted, 0 if wanted else 1), name)
                     for descriptor in descriptors:
@@ -238,8 +241,11 @@ def test_a_device_is_asked_for_beneath_its_directory_only():
                         except PermissionError:
                             pass
                         os.close(descriptor)
-                # A view for reading opens nothing for writing.
-                answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, os.O_CREAT | 0o100, 0) + b"n")
+                # A view for reading opens nothing for writing: that it is read-only does not keep one from a device.
+                for flags in (os.O_WRONLY, os.O_RDWR, 3):
+                    answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, flags, 0) + b"null")
+                    equal((answer[3], descriptors), (errno.EACCES, []), flags)
+                answer, descriptors = ask(questions, HEADER.pack(DEVICE, 0, os.O_CREAT, 0) + b"n")
                 equal((answer[3], descriptors), (errno.ENOENT, []))
 
 

@@ -6,6 +6,7 @@ touch nothing.
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import time
@@ -98,6 +99,9 @@ ASKED = {
     "LINK": [(0, 0, "D/new")],
     "SYMLINK": [(0, 0, "D/f")],
     "CHMOD": [(0, 0o600)],
+    "WATCH": [(0x100, 0), (0x02000100, 0), (0x01000100, 0)],
+    "CONNECT": [(socket.SOCK_STREAM, 0), (socket.SOCK_SEQPACKET, 0)],
+    "BIND": [(socket.SOCK_STREAM, 0), (socket.SOCK_SEQPACKET, 0)],
     "UTIMENS": [(0, 0, bytes(32).decode()), (0x100, 0, bytes(32).decode())],
 }
 # These are about no path.
@@ -112,7 +116,8 @@ def test_a_denied_request_touches_nothing():
         d = place.name("d")
         os.symlink("f", f"{d}/denied/link")
         policy = (f"subject a {{\n user {ME}\n"
-                  f" allow read,write,create,stat,readlink,list,mkdir,delete,rename {d}/**\n deny all {d}/denied\n}}\n"
+                  f" allow read,write,create,stat,readlink,list,mkdir,delete,rename,watch {d}/**\n"
+                  f" allow connect,bind unix:{d}/f unix:{d}/denied/f any-peer\n deny all {d}/denied\n}}\n"
                   f"subject t {{\n user {ME}\n allow tree {place.directory('tree')}\n}}\n"
                   f"subject b {{\n user 5002\n allow read,write,create,list {d}/**\n}}\n")
         paths = (f"{d}/denied/f", f"{d}/denied/link", f"{d}/denied/nothing", f"{d}/denied", "/etc/shadow", place.path,
@@ -120,6 +125,7 @@ def test_a_denied_request_touches_nothing():
 
         def one(client, name, path, flags, mode, extra=""):
             extra = d + extra[1:] if extra.startswith("D/") else extra
+            path = f"unix:{path}" if name in ("CONNECT", "BIND") else path
             return client.ask(known[name], path, flags, mode, extra=extra.encode())
 
         def ask(client):

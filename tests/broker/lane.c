@@ -37,6 +37,13 @@ void operations_free(struct operations *operations)
 	free(operations);
 }
 
+void operations_client(struct operations *operations, int client, int64_t deadline)
+{
+	(void)operations;
+	(void)client;
+	(void)deadline;
+}
+
 void operations_patience(
 	struct operations *operations, enum patience patience, const _Atomic bool *cancelled)
 {

@@ -97,8 +97,7 @@ static bool read_query(int socket_fd, struct query *query)
 	if (length > FDBROKER_REQUEST_MAX ||
 		(size_t)length != sizeof(*header) + header->path_length + header->extra_length ||
 		header->version != FDBROKER_PROTOCOL_VERSION || header->id == 0 ||
-		header->operation < FDBROKER_OPEN ||
-		(header->operation > FDBROKER_UTIMENS && header->operation != FDBROKER_RELOAD) ||
+		header->operation < FDBROKER_OPEN || header->operation > FDBROKER_RELOAD ||
 		(header->extra_length != 0 && header->operation != FDBROKER_RENAME &&
 			header->operation != FDBROKER_LINK &&
 			header->operation != FDBROKER_SYMLINK &&

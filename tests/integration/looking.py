@@ -187,6 +187,12 @@ def test_unnamed_files():
             equal(os.listdir(d), [])
             equal(s.open(f"{d}/sub", os.O_TMPFILE | os.O_RDWR, 0o600), "ENOENT")
             equal(s.open("/etc", os.O_TMPFILE | os.O_RDWR, 0o600), "EACCES")
+            # A link to a directory is followed, to where the same is allowed.
+            os.symlink(place.directory("d/real"), f"{d}/link")
+            os.symlink("/etc", f"{d}/out")
+            equal([s.open(f"{d}/{name}", os.O_TMPFILE | os.O_RDWR | flags, 0o600)
+                   for name, flags in (("link", 0), ("link", os.O_NOFOLLOW), ("out", 0))],
+                  ["OK", "ENOTDIR", "EACCES"])
 
 
 # ---- stat, access, readlink

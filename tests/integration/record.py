@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import resource
 import select
 import signal
 import socket
@@ -12,7 +13,7 @@ import threading
 import time
 
 import fuse
-from broker import OPEN, Broker, Client, Place, ask, tool
+from broker import OPEN, WORKER_UID, Broker, Client, Place, ask, tool
 from linux import CLONE_NEWNS, as_user, in_child, mount, umount, unshare
 from schema import check_record
 from tap import Skip, check, equal, main
@@ -119,6 +120,51 @@ def test_where_no_other_file_is_to_be_had_the_old_one_is_kept():
             equal((record["verdict"], record["errno"]), ("error", "ENOENT"))
             s.deny()
             within(5, records, moved, "request")
+
+
+def take_descriptors(worker):
+    """The worker gets no descriptor more from now on. It keeps those that it has."""
+    as_user(WORKER_UID, resource.prlimit, worker, resource.RLIMIT_NOFILE, (3, 3))
+
+
+def test_where_the_worker_has_no_descriptor_for_it_no_connection_ends():
+    with Place() as place, Logging(place, "--log", place.name("log")) as s:
+        s.ready()
+
+        def client():
+            with Client(s.broker.abstract) as c:
+                c.ask(path="/etc/a")
+                reached.write("x")
+                reached.flush()
+                time.sleep(1)
+                return c.ask(path="/etc/b")
+        ends = os.pipe()
+        with os.fdopen(ends[0]) as reader, os.fdopen(ends[1], "w") as reached:
+            def limit():
+                reader.read(1)
+                take_descriptors(records(s.log, "ready")[0]["worker"])
+                os.rename(s.log, s.log + ".1")
+                s.broker.process.send_signal(signal.SIGUSR1)
+            thread = threading.Thread(target=limit)
+            thread.start()
+            equal(as_user(ME, client), "EACCES")
+            thread.join()
+        equal([r["errno"] for r in records(s.log + ".1", "log")], ["EMFILE"])
+        equal(records(s.log, "worker"), [])
+
+
+def test_clients_for_whom_there_is_no_room_do_not_fill_it():
+    with Place() as place, Logging(place, "--log", place.name("log")) as s:
+        s.ready()
+        take_descriptors(records(s.log, "ready")[0]["worker"])
+        waiting = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(100)]
+        for one in waiting:
+            one.connect("\0" + s.broker.abstract[1:])
+        time.sleep(1)
+        record, = records(s.log, "accept")
+        equal(record["errno"], "EMFILE")
+        for one in waiting:
+            one.close()
 
 
 def test_standard_error_stays_what_it_is():

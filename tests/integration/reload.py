@@ -130,6 +130,18 @@ class Person:
         os.waitpid(self.pid, 0)
 
 
+def replies(client, count=1):
+    """The errors of the next replies, as names, but for those to no request."""
+    names = []
+    while len(names) < count:
+        id, error, _, descriptors = client.receive()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if id:
+            names.append(NAMES[error] if error else "OK")
+    return names
+
+
 def answer(c, path, file):
     """Asks for the path, or for what was lost where there is none, and says what came."""
     restarted = 0
@@ -231,7 +243,8 @@ def test_nothing_is_granted_by_the_old_policy_afterwards():
             with Person(ME, s.broker.abstract) as person:
                 for i in range(10):
                     s.write("allow read {d}/" + "yx"[i % 2])
-                    equal(s.reload().returncode, 0)
+                    done = s.reload()
+                    equal((done.returncode, done.stderr), (0, ""), s.broker.events("worker"))
                     equal(person.ask(path)[0], "OK" if i % 2 else "EACCES", i)
         finally:
             for pid in crowd:
@@ -247,6 +260,45 @@ def test_many_who_ask_at_once():
             _, text = one.communicate(timeout=30)
             equal((one.returncode, text), (0, ""))
         equal(s.ask("x"), "OK")
+
+
+def maker_of(broker):
+    children = subprocess.run(["pgrep", "-P", str(broker.process.pid)], capture_output=True, text=True).stdout
+    for pid in map(int, children.split()):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if b"--maker" in file.read().split(b"\0"):
+                return pid
+    raise AssertionError(f"no maker: {children}")
+
+
+def test_a_maker_that_is_killed_costs_nobody_his_connection():
+    with Setting() as s, Person(ME, s.broker.abstract) as person:
+        equal(person.ask(f"{s.d}/x"), ("OK", 0))
+        maker = maker_of(s.broker)
+        # The worker is to find out before the supervisor does.
+        os.kill(s.broker.process.pid, signal.SIGSTOP)
+        os.kill(maker, signal.SIGKILL)
+        time.sleep(0.3)
+        os.kill(s.broker.process.pid, signal.SIGCONT)
+        s.broker.wait_event("ready", 2)
+        equal(person.ask(f"{s.d}/x"), ("OK", 1))
+
+
+def test_what_was_not_received_counts_for_the_next_worker_too():
+    with Place() as place:
+        path = place.file("d/x", "x")
+        text = f"subject a {{\n user 0\n allow read {path}\n limit descriptors 8\n}}\n"
+        with Broker(place, text) as broker, Client(broker.abstract) as slow, Client(broker.abstract) as other:
+            for _ in range(8):
+                slow.send(path=path)
+            time.sleep(0.2)
+            for _ in range(3):
+                other.send(path=path)
+                equal(replies(other), ["EDQUOT"])
+                equal(tool("reload", "--socket", broker.abstract).returncode, 0)
+            equal(replies(slow, 8), ["OK"] * 8)
+            other.send(path=path)
+            equal(replies(other), ["OK"])
 
 
 main(globals())

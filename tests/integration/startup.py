@@ -95,17 +95,6 @@ def test_the_record_says_why_it_did_not_start():
         check('"event":"listen","verdict":"error"' in open(log).read())
 
 
-def test_what_is_not_served_is_said():
-    with Place() as place:
-        place.file("policy", "subject a {\n user 5001\n allow read,watch /srv/x\n limit rate 5/s\n}\n")
-        done = tool("check", "--policy", place.name("policy"))
-        equal(done.returncode, 1)
-        check("watch: not served" in done.stderr and "limit" not in done.stderr, done.stderr)
-        with Broker(place, open(place.name("policy")).read()) as broker:
-            reasons = [r["reason"] for r in broker.events("policy")]
-            equal(len([r for r in reasons if "not" in r]), 1, reasons)
-
-
 def test_check_finds_the_same_error():
     with Place() as place:
         place.file("policy", "subject a {\n user 5001\n allow raed /x\n}\n")

@@ -151,6 +151,9 @@ def test_the_sandbox_lets_the_daemon_do_its_work():
         with Client(PATH) as client:
             return os.fstat(client.open("/srv/device/kmsg", os.O_WRONLY)).st_rdev
     equal(m.inside(device), os.makedev(1, 11))
+    # The views stay attached, in mount namespaces beside the empty one.
+    held = m.run("sh", "-c", "ls -l /proc/[0-9]*/fd | grep -c mnt:", status=None).stdout
+    check(int(held) > 1, held)
 
     equal((records(m, "worker"), records(m, "view")), ([], []))
     # Everything that the kernel refused it by the filter would be a failure above, or here.

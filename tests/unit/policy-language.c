@@ -150,13 +150,38 @@ static void test_no_addresses(void **state)
 	static const char *const texts[] = {"", "unix:", "unix:@", "unix:x", "unix:/x/",
 		"tcp:", "tcp:1.2.3.4", "tcp:1.2.3:1", "tcp:1.2.3.4:*", "tcp:*:1", "tcp:1.0.0.0/8:1",
 		"tcp:1.2.3.4:1-2", "tcp:[::1:1", "tcp:::1:1", "tcp:1.2.3.4:65536", "tcp:x:1",
-		"sctp:1.2.3.4:1"};
+		"sctp:1.2.3.4:1", "tcp:[fe80::1%]:1", "tcp:[fe80::1%0]:1", "tcp:[fe80::1%lo]:1",
+		"tcp:[fe80::1%4294967296]:1", "tcp:1.2.3.4%1:1", "tcp:[::ffff:1.2.3.4%1]:1",
+		"tcp:[::1]:%1"};
 	struct policy_address address;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		assert_int_equal(
 			policy_address_parse(texts[i], strlen(texts[i]), &address), -EINVAL);
+}
+
+/* Names of files may be longer than a socket address; abstract ones are one. */
+static void test_scopes_and_lengths(void **state)
+{
+	struct policy_address address;
+	char text[300];
+
+	(void)state;
+	assert_int_equal(policy_address_parse("tcp:[fe80::1%17]:80", 19, &address), 0);
+	assert_int_equal(address.scope, 17);
+	assert_int_equal(address.port, 80);
+	assert_true(address.ip6);
+	assert_int_equal(address.ip[0], 0xfe);
+	assert_int_equal(address.ip[15], 1);
+	assert_int_equal(policy_address_parse("tcp:[::1]:80", 12, &address), 0);
+	assert_int_equal(address.scope, 0);
+	memset(text, 'n', sizeof(text));
+	memcpy(text, "unix:/", 6);
+	assert_int_equal(policy_address_parse(text, 256, &address), 0);
+	memcpy(text, "unix:@", 6);
+	assert_int_equal(policy_address_parse(text, 6 + 107, &address), 0);
+	assert_int_equal(policy_address_parse(text, 6 + 108, &address), -EINVAL);
 }
 
 static void test_sockets(void **state)
@@ -194,6 +219,13 @@ static void test_sockets(void **state)
 	assert_int_equal(policy_ask(policy, &identity, POLICY_CONNECT, "unix:@name", &decision), 0);
 	assert_true(sockets[decision.directory].abstract);
 	assert_string_equal(sockets[decision.directory].name, "name");
+	assert_int_equal(
+		policy_ask(policy, &identity, POLICY_CONNECT, "tcp:1.2.3.4:80", &decision), 0);
+	assert_int_equal(sockets[decision.directory].family, 4);
+	assert_int_equal(sockets[decision.directory].prefix, 32);
+	assert_memory_equal(sockets[decision.directory].ip, "\1\2\3\4", 4);
+	assert_int_equal(sockets[decision.directory].port_low, 80);
+	assert_int_equal(sockets[decision.directory].port_high, 80);
 	policy_caller_free(caller);
 	policy_free(policy);
 }
@@ -508,6 +540,7 @@ int main(void)
 		cmocka_unit_test_setup(test_addresses, reset),
 		cmocka_unit_test_setup(test_binding, reset),
 		cmocka_unit_test_setup(test_no_addresses, reset),
+		cmocka_unit_test(test_scopes_and_lengths),
 		cmocka_unit_test_setup(test_sockets, reset),
 		cmocka_unit_test_setup(test_trees, reset),
 		cmocka_unit_test_setup(test_tree_conflicts, reset),

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ms between two looks whether one that was killed has ended, and how many. */
+#define END_PAUSE 10
+#define END_TRIES 100
+
+/* Processes that were killed and have not ended: what they do hangs in a file system. */
+#define LINGERING_MAX 64
+
+/* What the process says, once; the descriptor comes with it. */
+struct answer {
+	int32_t error; /* 0 or a negative errno */
+	int32_t watch;
+};
+
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* ---- the process ------------------------------------------------------------------------------ */
+
+static int send_answer(int channel, struct answer *answer, int descriptor)
+{
+	union control control = {0};
+	struct iovec part = {.iov_base = answer, .iov_len = sizeof(*answer)};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (descriptor >= 0) {
+		header.msg_control = &control;
+		header.msg_controllen = sizeof(control);
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(rights), &descriptor, sizeof(int));
+	}
+	return sendmsg(channel, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/*
+ * Keeps the two descriptors and closes all else that the maker had, which another thread's half-made view may be
+ * among (clone.h): the sooner the better. They become 0 and 1.
+ */
+static void keep_two(int *channel, int *object)
+{
+	if (*object >= 0) {
+		int high = fcntl(*object, F_DUPFD, 2);
+		dup2(*channel, 0);
+		*object = dup2(high, 1);
+	} else {
+		dup2(*channel, 0);
+	}
+	*channel = 0;
+	close_range(*object >= 0 ? 2 : 1, UINT_MAX, 0);
+}
+
+static _Noreturn void be_agent(const struct identity *identity, const struct act *act, int channel)
+{
+	struct act mine = *act;
+	struct answer answer = {.watch = -1};
+	int made;
+
+	keep_two(&channel, &mine.object);
+	answer.error = become(identity);
+	made = answer.error ? -1 : act_do(&mine, &answer.watch);
+	if (!answer.error && made < 0)
+		answer.error = made;
+	/* One too many of this user's may be under way (ETOOMANYREFS). */
+	answer.error = send_answer(channel, &answer, made);
+	if (answer.error)
+		send_answer(channel, &answer, -1);
+	_exit(0);
+}
+
+/* ---- the maker's thread ----------------------------------------------------------------------- */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pid_t lingering[LINGERING_MAX]; /* 0: none */
+
+/* Takes note of those that have ended meanwhile. False where there are too many of them for one more. */
+static bool bury(void)
+{
+	bool room = false;
+
+	pthread_mutex_lock(&mutex);
+	for (unsigned int i = 0; i < LINGERING_MAX; i++) {
+		if (lingering[i] && waitpid(lingering[i], NULL, WNOHANG) != 0)
+			lingering[i] = 0;
+		room = room || !lingering[i];
+	}
+	pthread_mutex_unlock(&mutex);
+	return room;
+}
+
+static void linger(pid_t pid)
+{
+	pthread_mutex_lock(&mutex);
+	for (unsigned int i = 0; i < LINGERING_MAX; i++) {
+		if (lingering[i])
+			continue;
+		lingering[i] = pid;
+		break;
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+/* It has nothing more to do, whether it knows or not: the caller may have stopped it (SIGSTOP). */
+static void end(pid_t pid, bool answered)
+{
+	kill(pid, SIGKILL);
+	for (int i = 0; i < END_TRIES; i++) {
+		if (waitpid(pid, NULL, answered ? 0 : WNOHANG) != 0)
+			return;
+		/* A moment for the signal to have done its work. */
+		poll(NULL, 0, END_PAUSE);
+	}
+	linger(pid);
+}
+
+/* The descriptor that came, if any, or a negative errno. */
+static int receive_answer(int channel, int ms, struct answer *answer)
+{
+	union control control;
+	struct iovec part = {.iov_base = answer, .iov_len = sizeof(*answer)};
+	struct msghdr header = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct pollfd source = {.fd = channel, .events = POLLIN};
+	int64_t deadline = clock_ms() + ms;
+	int made = -1;
+
+	for (;;) {
+		int64_t left = deadline - clock_ms();
+		int ready = poll(&source, 1, left > 0 ? (int)left : 0);
+		if (ready > 0)
+			break;
+		if (ready == 0 && left <= 0)
+			return -ETIMEDOUT;
+	}
+	ssize_t length = recvmsg(channel, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct cmsghdr *rights = length > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+	if (rights && rights->cmsg_type == SCM_RIGHTS)
+		memcpy(&made, CMSG_DATA(rights), sizeof(int));
+	if (length != (ssize_t)sizeof(*answer))
+		return -ECONNABORTED;
+	if (!answer->error && made < 0)
+		return -EMFILE;
+	return answer->error ? answer->error : made;
+}
+
+int agent_run(const struct identity *identity, const struct act *act, int ms, int32_t *watch)
+{
+	struct answer answer = {0};
+	int channel[2];
+
+	if (!bury())
+		return -ETIMEDOUT;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid == 0)
+		be_agent(identity, act, channel[1]);
+	int error = pid < 0 ? -errno : 0;
+	close(channel[1]);
+	int made = error ? error : receive_answer(channel[0], ms, &answer);
+	close(channel[0]);
+	if (!error)
+		end(pid, made != -ETIMEDOUT);
+	*watch = answer.watch;
+	return made;
+}
