@@ -5,9 +5,11 @@
  * Each message is one fixed header, at most one text and at most two descriptors. What may be said when, between
  * the supervisor and the worker:
  *
- *	supervisor, at once	START (when the daemon started; the socket to the maker)
+ *	supervisor, at once	START (when the daemon started; the socket to the maker; whether SNAPSHOT follows)
+ *				SNAPSHOT (a descriptor): to be read in place of the policy (snapshot.h)
  *	worker, loading		REPORT (what is to be said of the policy: a line)
- *	worker, confined	READY (index: a thread of it, crew.h; a summary)
+ *	worker, confined	READY (index: a thread of it, crew.h; a summary; a descriptor: what a worker in its
+ *				place is to read)
  *	supervisor, from then	CLIENT (index; address, socket; whether another worker had it before)
  *	worker			CLOSED (index): it has ended that connection
  *				BACK (index): there was no room for its descriptor; later again
@@ -77,10 +79,14 @@ enum channel_type {
 	CHANNEL_CONNECT,
 	CHANNEL_BIND,
 	CHANNEL_NOTIFY,
+	CHANNEL_SNAPSHOT,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */
 #define CHANNEL_TEXT_MAX 4095
+
+/* Bytes behind the descriptor of SNAPSHOT. */
+#define CHANNEL_SNAPSHOT_MAX (64u << 20)
 
 /* Views of callers' own directories that a worker may keep. */
 #define CHANNEL_SLOTS 1024
@@ -90,10 +96,11 @@ struct channel_message {
 	uint32_t id;	/* of a question, for its answer; 0 where none is expected */
 	uint32_t index; /* which view or client is meant */
 	uint32_t
-		attributes; /* of a view: enum view_attribute; of a client: it was another worker's */
+		attributes; /* of a view: enum view_attribute; of a client: it was another worker's;
+			       of START: 1 where SNAPSHOT follows */
 	int32_t error;	    /* 0 or a positive errno, in an answer */
-	uint32_t uid, gid;	  /* the caller's, of a view that is another one for each */
-	struct idmap map;	  /* of a view with VIEW_IDMAP, when it is named */
+	uint32_t uid, gid;  /* the caller's, of a view that is another one for each */
+	struct idmap map;   /* of a view with VIEW_IDMAP, when it is named */
 	struct endpoint endpoint; /* of a socket */
 	char text[CHANNEL_TEXT_MAX + 1];
 	int descriptor; /* -1 where none; a received one belongs to the receiver */

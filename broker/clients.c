@@ -179,6 +179,71 @@ bool clients_uid(const struct clients *clients, uint32_t index, uid_t *uid)
 	return true;
 }
 
+/* Which of the listeners has the address: there are few. */
+static unsigned int find_listener(const struct sockets *sockets, const char *address)
+{
+	unsigned int i = 0;
+
+	while (i < sockets->count && sockets->listeners[i].address != address)
+		i++;
+	return i;
+}
+
+static void transfer_one(struct client *client, const struct sockets *sockets, struct state *state)
+{
+	unsigned int listener = find_listener(sockets, client->address);
+
+	state_descriptor(state, &client->socket);
+	state_integer(state, listener);
+	state_integer(state, client->given);
+	state_integer(state, client->old);
+	state_integer(state, client->expects);
+	if (listener >= sockets->count && !state->error)
+		state->error = -EPROTO;
+	if (state->reads && !state->error)
+		client->address = sockets->listeners[listener].address;
+}
+
+/* The places of the table that has been read: those that are free, and those that are to be given. */
+static void put_in_lines(struct clients *clients)
+{
+	clients->free = clients->first = clients->last = NONE;
+	for (uint32_t i = clients->room; i-- > 0;) {
+		if (clients->list[i].socket >= 0)
+			continue;
+		clients->list[i].next = clients->free;
+		clients->free = i;
+	}
+	for (uint32_t i = 0; i < clients->room; i++)
+		if (clients->list[i].socket >= 0 && !clients->list[i].given)
+			put_in_line(clients, i);
+}
+
+void clients_transfer(struct clients *clients, const struct sockets *sockets, struct state *state)
+{
+	uint32_t room = clients->room, count = clients->count, index = 0;
+
+	state_integer(state, room);
+	state_integer(state, count);
+	if (count > room && !state->error)
+		state->error = -EPROTO;
+	while (clients->room < room && !state->error)
+		state->error = grow(clients);
+	for (uint32_t i = 0; i < count && !state->error; i++, index++) {
+		while (!state->reads && clients->list[index].socket < 0)
+			index++;
+		state_integer(state, index);
+		if (index >= room)
+			state->error = -EPROTO;
+		else
+			transfer_one(&clients->list[index], sockets, state);
+	}
+	if (state->reads && !state->error) {
+		clients->count = count;
+		put_in_lines(clients);
+	}
+}
+
 void clients_each(const struct clients *clients,
 	void (*each)(void *context, uint32_t index, int socket, const char *address), void *context)
 {

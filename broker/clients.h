@@ -6,6 +6,9 @@
 #ifndef BROKER_CLIENTS_H
 #define BROKER_CLIENTS_H
 
+#include "sockets.h"
+#include "state.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +45,12 @@ int clients_give(struct clients *clients, int channel);
 
 /* The uid that connected; false where there is no such client. */
 bool clients_uid(const struct clients *clients, uint32_t index, uid_t *uid);
+
+/*
+ * Writes all of them, or reads them into a table that is empty (state.h). They were accepted on `sockets`, of which
+ * the same is done before.
+ */
+void clients_transfer(struct clients *clients, const struct sockets *sockets, struct state *state);
 
 /* Calls `each` for every client: its index, socket and address. */
 void clients_each(const struct clients *clients,

@@ -19,6 +19,9 @@
  */
 #define SEND_BUFFER 16384
 
+/* How often a client may ask what was lost with a worker, besides what its limits allow. */
+#define SYNCS_FREE 4
+
 /* One message, and where its sender is named. A byte more than allowed, to see that it is too long.
  */
 struct message {
@@ -47,6 +50,8 @@ struct connection *connection_new(int socket, uint32_t client, bool taken_over)
 	connection->socket = socket;
 	connection->client = client;
 	connection->taken_over = taken_over;
+	/* Whoever has lost a worker finds out what else he lost, whatever he may ask for a second. */
+	connection->syncs = taken_over ? SYNCS_FREE : 0;
 	connection->last = &connection->first;
 	return connection;
 }
@@ -311,10 +316,13 @@ static int answer_for(struct connection *connection, struct server *server,
 
 	if (!connection->first)
 		error = send_or_say(connection->socket, &header, reply->descriptor, reply->data);
-	if (error == -EAGAIN)
+	if (error == -EAGAIN && header.descriptors == (reply->descriptor >= 0))
 		return keep(connection, server, &header, reply->descriptor, reply->data, job);
 	if (reply->descriptor >= 0)
 		count_descriptor(connection, !error && header.descriptors);
+	/* Of one that cannot travel only the error waits. */
+	if (error == -EAGAIN)
+		error = keep(connection, server, &header, -1, NULL, NULL);
 	close_sent(server, reply->descriptor, job);
 	return error ? -1 : 0;
 }
@@ -351,8 +359,8 @@ int connection_start(struct connection *connection, struct server *server)
 	return answer(connection, server, &none, &restarted) ? -EPIPE : watch(connection, server);
 }
 
-int connection_reloaded(
-	struct connection *connection, struct server *server, int error, const char *text)
+int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
+	int error, const char *text)
 {
 	struct request request = {.operation = FDBROKER_RELOAD, .id = connection->reload};
 	struct reply reply = {
@@ -362,7 +370,8 @@ int connection_reloaded(
 		.data_length = strlen(text),
 	};
 
-	if (!connection->reload)
+	/* Its number may have been another client's, who asked and has gone. */
+	if (!connection->reload || connection->reload != id)
 		return 0;
 	connection->reload = 0;
 	return answer(connection, server, &request, &reply) || watch(connection, server) ? -1 : 0;
@@ -486,13 +495,16 @@ static void free_connection(struct connection *connection)
 	free(connection);
 }
 
-int connection_settle(struct connection *connection, struct server *server)
+int connection_settle(
+	struct connection *connection, struct server *server, _Atomic unsigned int *settling)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
 	job->settles = true;
+	job->settling = settling;
+	++*settling;
 	job->client = -1;
 	job->socket = connection->socket;
 	job->connection = connection;
@@ -504,6 +516,14 @@ int connection_settle(struct connection *connection, struct server *server)
 	connection->jobs++;
 	lane_submit(server->lane, job);
 	return 0;
+}
+
+bool connection_settling(const struct server *server, uint32_t client)
+{
+	for (const struct job *job = server->first; job; job = job->next_own)
+		if (job->settles && job->connection->client == client)
+			return true;
+	return false;
 }
 
 /* The connection and its account have no more to do with it; what is left is the lane's to close. */
@@ -520,6 +540,8 @@ static void release_job(struct job *job)
 	if (job->client >= 0)
 		close(job->client);
 	job->client = -1;
+	if (job->settling)
+		--*job->settling;
 	connection->jobs--;
 }
 
@@ -597,13 +619,20 @@ static void abandon_all(struct server *server, const struct connection *connecti
 	}
 }
 
-void connection_close(struct connection *connection, struct server *server)
+void connection_tell_closed(void *context, uint32_t client)
 {
+	const struct server *server = context;
 	struct channel_message closed = {
 		.type = CHANNEL_CLOSED,
-		.index = connection->client,
+		.index = client,
 		.descriptor = -1,
 	};
+
+	channel_send(server->channel, &closed);
+}
+
+void connection_close(struct connection *connection, struct server *server)
+{
 	struct message message;
 
 	/* With a request unread the client would get ECONNRESET before the replies that tell it
@@ -613,8 +642,6 @@ void connection_close(struct connection *connection, struct server *server)
 	shutdown(connection->socket, SHUT_RDWR);
 	while (receive(connection->socket, server->buffer, sizeof(server->buffer), &message) > 0)
 		;
-	/* The supervisor's copy keeps it open until then. */
-	channel_send(server->channel, &closed);
 	while (connection->first) {
 		if (connection->first->descriptor >= 0)
 			count_descriptor(connection, false);
@@ -622,12 +649,15 @@ void connection_close(struct connection *connection, struct server *server)
 	}
 	unlist_slow(connection, server);
 	abandon_all(server, connection);
-	/* What the client has yet to receive goes on counting. */
-	if (connection->account)
-		undelivered_add(
-			&server->undelivered, connection->socket, connection->account, clock_ns());
-	else
+	/* What the client has yet to receive goes on counting, with the next worker too: until then the supervisor keeps
+	 * its copy. */
+	if (connection->account) {
+		undelivered_add(&server->undelivered, connection->socket, connection->client,
+			connection->account, clock_ns());
+	} else {
 		close(connection->socket);
+		connection_tell_closed(server, connection->client);
+	}
 	connection->account = NULL;
 	connection->closed = true;
 	if (!connection->jobs)
@@ -763,6 +793,18 @@ static int run(struct connection *connection, struct server *server, const struc
 	return answer(connection, server, request, &reply);
 }
 
+/* What is asked of the connection or the daemon itself. */
+static int run_own(
+	struct connection *connection, struct server *server, const struct request *request)
+{
+	struct reply reply = {.error = EDQUOT, .descriptor = -1};
+
+	if (take_all(connection, server, request))
+		return answer(connection, server, request, &reply);
+	return request->operation == FDBROKER_SYNC ? answer_sync(connection, server, request)
+						   : ask_reload(connection, server, request);
+}
+
 static int serve(struct connection *connection, struct server *server)
 {
 	const struct peer *peer = &connection->peer;
@@ -785,10 +827,13 @@ static int serve(struct connection *connection, struct server *server)
 	}
 	bool stranger = !message.known || (!peer_sent(peer, &message.sender) &&
 						  !policy_caller_delegates(peer->caller));
-	if (request.operation == FDBROKER_SYNC)
+	if (request.operation == FDBROKER_SYNC && connection->syncs) {
+		connection->syncs--;
 		return answer_sync(connection, server, &request);
-	if (request.operation == FDBROKER_RELOAD && !stranger)
-		return ask_reload(connection, server, &request);
+	}
+	if (request.operation == FDBROKER_SYNC ||
+		(request.operation == FDBROKER_RELOAD && !stranger))
+		return run_own(connection, server, &request);
 	return run(connection, server, &request, stranger, (size_t)message.length);
 }
 

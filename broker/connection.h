@@ -28,6 +28,7 @@ struct connection {
 	int socket;
 	uint32_t client;  /* the supervisor's number for it */
 	bool taken_over;  /* another worker served it before */
+	uint8_t syncs;	  /* SYNCs that do not count as requests */
 	uint32_t watched; /* the events of epoll(7) that it is watched for */
 	struct peer peer;
 	struct account *account; /* the thread's, which closes it; NULL where none is open */
@@ -68,9 +69,13 @@ struct connection *connection_new(int socket, uint32_t client, bool taken_over);
 
 /*
  * Has it found out in the lane who the peer is, of whom peer_begin has been asked. The job that comes back to
- * connection_finish has `settles` set, and the errno in its reply. 0 or -ENOMEM.
+ * connection_finish has `settles` set, and the errno in its reply. `settling` counts how many are
+ * being found out about. 0 or -ENOMEM.
  */
-int connection_settle(struct connection *connection, struct server *server);
+int connection_settle(
+	struct connection *connection, struct server *server, _Atomic unsigned int *settling);
+/* Whether that is under way for the client of that number. */
+bool connection_settling(const struct server *server, uint32_t client);
 
 /*
  * Once its peer is known: begins to listen to it; a client that another worker served is told so first. 0 or a negative
@@ -81,12 +86,18 @@ int connection_start(struct connection *connection, struct server *server);
 /* Tells the client why it is to go: a reply to no request, with `error`, if there is room for it. */
 void connection_dismiss(struct connection *connection, int error);
 
-/* What became of the reload that it asked for: 0 or a positive errno, and text for a person. 0, or -1 at its end. */
-int connection_reloaded(
-	struct connection *connection, struct server *server, int error, const char *text);
+/*
+ * What became of the reload that its request `id` was for, if that is still unanswered: 0 or a positive errno, and text for
+ * a person. 0, or -1 at its end.
+ */
+int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
+	int error, const char *text);
+
+/* Tells the supervisor that the socket of that client is closed here. `context` is the server. */
+void connection_tell_closed(void *context, uint32_t client);
 
 /*
- * Ends the connection, and tells the supervisor; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
+ * Ends the connection, and tells the supervisor when the client has received everything; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
  * done (connection_finish): until then `closed` is set.
  */
 void connection_close(struct connection *connection, struct server *server);

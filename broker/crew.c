@@ -21,7 +21,7 @@
 
 void crew_init(struct crew *crew)
 {
-	*crew = (struct crew){.channel = -1, .sentinel = -1};
+	*crew = (struct crew){.channel = -1, .sentinel = -1, .snapshot = -1};
 }
 
 void crew_clear(struct crew *crew)
@@ -81,13 +81,20 @@ static int start_maker(struct crew *crew, const struct crew_program *program)
 }
 
 /* Starts the worker at the end of `channel`, and gives it the one of `questions`. 0 or a negative errno. */
-static int start_worker(
-	struct crew *crew, const struct crew_program *program, int channel, int questions)
+static int start_worker(struct crew *crew, const struct crew_program *program, int snapshot,
+	int channel, int questions)
 {
-	struct channel_message message = {.type = CHANNEL_START, .descriptor = questions};
+	struct channel_message message = {
+		.type = CHANNEL_START,
+		.attributes = snapshot >= 0,
+		.descriptor = questions,
+	};
+	struct channel_message copy = {.type = CHANNEL_SNAPSHOT, .descriptor = snapshot};
 
 	snprintf(message.text, sizeof(message.text), "%s", program->started);
 	int error = channel_send(crew->channel, &message);
+	if (!error && snapshot >= 0)
+		error = channel_send(crew->channel, &copy);
 	if (error)
 		return error;
 	pid_t pid = start(program, "--worker", channel);
@@ -97,7 +104,7 @@ static int start_worker(
 	return 0;
 }
 
-int crew_start(struct crew *crew, const struct crew_program *program)
+int crew_start(struct crew *crew, const struct crew_program *program, int snapshot)
 {
 	int channel[2];
 
@@ -107,7 +114,8 @@ int crew_start(struct crew *crew, const struct crew_program *program)
 		return error;
 	crew->channel = channel[0];
 	int questions = start_maker(crew, program);
-	error = questions < 0 ? questions : start_worker(crew, program, channel[1], questions);
+	error = questions < 0 ? questions
+			      : start_worker(crew, program, snapshot, channel[1], questions);
 	if (questions >= 0)
 		close(questions);
 	close(channel[1]);
@@ -128,6 +136,9 @@ void crew_kill(struct crew *crew)
 	if (crew->channel >= 0)
 		close(crew->channel);
 	crew->channel = -1;
+	if (crew->snapshot >= 0)
+		close(crew->snapshot);
+	crew->snapshot = -1;
 }
 
 bool crew_ended(struct crew *crew, pid_t pid)
@@ -143,6 +154,18 @@ bool crew_ended(struct crew *crew, pid_t pid)
 		crew_kill(crew);
 	}
 	return false;
+}
+
+void crew_transfer(struct crew *crew, struct state *state)
+{
+	state_integer(state, crew->worker);
+	state_integer(state, crew->maker);
+	state_descriptor(state, &crew->channel);
+	state_descriptor(state, &crew->sentinel);
+	state_integer(state, crew->untold);
+	state_integer(state, crew->ready);
+	state_text(state, crew->summary, sizeof(crew->summary));
+	state_text(state, crew->report, sizeof(crew->report));
 }
 
 void crew_watch(struct crew *crew, pid_t thread)

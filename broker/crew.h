@@ -6,6 +6,7 @@
 #define BROKER_CREW_H
 
 #include "channel.h"
+#include "state.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,10 +33,11 @@ struct crew {
 	 * cannot tell (before 6.9): then the heartbeat does, later.
 	 */
 	int sentinel;
-	bool untold;			  /* it is yet to get the record's new file */
-	int channel;			  /* to the worker; -1 once it has been given up */
-	bool ready;			  /* it is confined, and serves or could */
-	char summary[256];		  /* what it said then */
+	bool untold;	   /* it is yet to get the record's new file */
+	int channel;	   /* to the worker; -1 once it has been given up */
+	bool ready;	   /* it is confined, and serves or could */
+	int snapshot;	   /* what it handed over then, for the next one in its place; -1 */
+	char summary[256]; /* what it said then */
 	char report[CREW_REPORT_MAX + 1]; /* what it said before, lines */
 };
 
@@ -45,8 +47,11 @@ void crew_init(struct crew *crew);
 /* Makes it empty again, after its worker has ended or been given up. */
 void crew_clear(struct crew *crew);
 
-/* Starts both. 0, or a negative errno, and then there are none. */
-int crew_start(struct crew *crew, const struct crew_program *program);
+/*
+ * Starts both. `snapshot` is what the worker reads in place of the policy (snapshot.h), and stays the caller's; -1: the
+ * files. 0, or a negative errno, and then there are none.
+ */
+int crew_start(struct crew *crew, const struct crew_program *program, int snapshot);
 
 /* Kills both and hears no more of them. They may hang in the kernel, and survive this for as long as it pleases. */
 void crew_kill(struct crew *crew);
@@ -56,6 +61,9 @@ void crew_kill(struct crew *crew);
  * killed.
  */
 bool crew_ended(struct crew *crew, pid_t pid);
+
+/* Writes or reads all of it but the snapshot (state.h). */
+void crew_transfer(struct crew *crew, struct state *state);
 
 /* The worker names its sentinel. It harms itself alone where it names another. */
 void crew_watch(struct crew *crew, pid_t thread);

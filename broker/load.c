@@ -59,6 +59,31 @@ static void report_diagnostic(struct load *load, const struct policy_diagnostic 
 	audit_end(load->line);
 }
 
+/* Where the policy is read from: `file`, if that is there and of a form that is known here; else the files. */
+static struct snapshot *open_snapshot(struct load *load, int file)
+{
+	struct snapshot *snapshot = file < 0 ? NULL : snapshot_replay(file);
+
+	if (file < 0)
+		return snapshot_record();
+	if (snapshot)
+		return snapshot;
+	int error = errno;
+	close(file);
+	if (error != EPROTONOSUPPORT) {
+		errno = error;
+		return NULL;
+	}
+	audit_begin(load->line, load->log, "policy");
+	audit_string(load->line, "verdict", "warning");
+	audit_string(load->line, "rule", load->options->policy);
+	audit_string(load->line, "reason",
+		"another version of the daemon has kept the policy that served, in a form that this one does "
+		"not know: the file is read as it is now");
+	audit_end(load->line);
+	return snapshot_record();
+}
+
 static int load_policy(struct load *load)
 {
 	struct policy_diagnostics *diagnostics = policy_diagnostics_new();
@@ -68,6 +93,7 @@ static int load_policy(struct load *load)
 	if (!diagnostics)
 		return report_failure("loading the policy", -ENOMEM);
 	policy_system_environment(&environment);
+	snapshot_wrap(load->loaded->snapshot, &environment);
 	error = policy_load(
 		load->options->policy, &environment, diagnostics, &load->loaded->policy);
 	for (size_t i = 0; i < policy_diagnostics_count(diagnostics); i++)
@@ -225,7 +251,7 @@ static int confine(struct load *load)
 }
 
 int load_all(const struct options *options, struct audit_line *line, int log, int channel,
-	struct questions *questions, struct loaded *loaded)
+	struct questions *questions, int snapshot, struct loaded *loaded)
 {
 	struct load load = {
 		.options = options,
@@ -236,6 +262,9 @@ int load_all(const struct options *options, struct audit_line *line, int log, in
 		.loaded = loaded,
 	};
 
+	loaded->snapshot = open_snapshot(&load, snapshot);
+	if (!loaded->snapshot)
+		return report_failure("loading the policy", -errno);
 	return load_policy(&load) || name_exes(&load) || name_sockets(&load) || make_views(&load) ||
 	       confine(&load);
 }
@@ -244,4 +273,5 @@ void load_release(struct loaded *loaded)
 {
 	views_free(loaded->views);
 	policy_free(loaded->policy);
+	snapshot_free(loaded->snapshot);
 }

@@ -15,13 +15,15 @@
 
 /* ms. A connection that matches no subject has nothing to wait for here. */
 #define STRANGER_IDLE 2000
+/* Connections of one uid about which it is found out at once who they are; those beyond are told EDQUOT. */
+#define SETTLING_MAX 64
 /* Events fetched before the clock is looked at. */
 #define EVENTS_MAX 64
 
 /* News for a client about the reload that it asked for. */
 struct news {
 	struct news *next;
-	uint32_t client;
+	uint32_t client, id; /* of its request */
 	int error;
 	char text[];
 };
@@ -91,8 +93,8 @@ static int open_account(struct loop *loop, struct connection *connection)
 	return error;
 }
 
-/* Tells the client, which may be one that is still found out about. Whoever asks for a reload is known to the policy
- * or not. */
+/* Tells the client, which may be one that is still found out about; or has gone since. Whoever asks for a reload is known
+ * to the policy or not. */
 static void tell(struct loop *loop, struct news *news)
 {
 	struct connection *const heads[] = {&loop->known, &loop->strangers};
@@ -103,8 +105,13 @@ static void tell(struct loop *loop, struct news *news)
 			connection = connection->next;
 		if (connection == heads[i])
 			continue;
-		if (connection_reloaded(connection, &loop->server, news->error, news->text))
+		if (connection_reloaded(
+			    connection, &loop->server, news->id, news->error, news->text))
 			drop(loop, connection);
+		free(news);
+		return;
+	}
+	if (!connection_settling(&loop->server, news->client)) {
 		free(news);
 		return;
 	}
@@ -161,9 +168,14 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 	connection->reload = arrival->reload;
 	int error = peer_begin(arrival->socket, arrival->via, &connection->peer);
 	if (!error && peer_takes_time(policy)) {
-		error = connection_settle(connection, &loop->server);
+		_Atomic unsigned int *settling =
+			&loop->house->settling[connection->peer.uid % SETTLING_HASH];
+		error = *settling < SETTLING_MAX
+				? connection_settle(connection, &loop->server, settling)
+				: -EDQUOT;
 		if (!error)
 			return;
+		connection_dismiss(connection, -error);
 	} else if (!error) {
 		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
 	}
@@ -200,7 +212,7 @@ int loop_take(struct loop *loop, const struct arrival *client)
 	return 0;
 }
 
-int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text)
+int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text)
 {
 	size_t size = strlen(text) + 1;
 	struct news *news = malloc(sizeof(*news) + size);
@@ -208,6 +220,7 @@ int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *tex
 	if (!news)
 		return -ENOMEM;
 	news->client = client;
+	news->id = id;
 	news->error = error;
 	memcpy(news->text, text, size);
 	pthread_mutex_lock(&loop->mutex);
@@ -433,6 +446,8 @@ struct loop *loop_new(struct house *house)
 	loop->last_done = &loop->done;
 	server->last = &server->first;
 	server->last_slow = &server->slow;
+	server->undelivered.closed = connection_tell_closed;
+	server->undelivered.context = server;
 	server->lane = house->lane;
 	server->channel = house->channel;
 	server->open_timeout = house->open_timeout;
@@ -467,7 +482,7 @@ void loop_free(struct loop *loop)
 		drop(loop, loop->strangers.next);
 	undelivered_release(&loop->server.undelivered, clock_ns());
 	/* Threads of the lane that hang have jobs of this one, and tell it when they are done. */
-	if (loop->server.stuck)
+	if (loop->server.stuck || loop->server.first)
 		return;
 	if (loop->server.epoll >= 0)
 		close(loop->server.epoll);

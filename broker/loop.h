@@ -10,6 +10,8 @@
 #include "accounts.h"
 #include "connection.h"
 
+#define SETTLING_HASH 1024
+
 /* What the event threads share, besides the service of the operations. */
 struct house {
 	const struct service *service;
@@ -17,6 +19,8 @@ struct house {
 	struct lane *lane;
 	int open_timeout; /* ms */
 	int channel;	  /* to the supervisor */
+	/* Connections of a uid, by a hash of it, about which it is being found out who they are. */
+	_Atomic unsigned int settling[SETTLING_HASH];
 	struct loop *loops[8];
 	unsigned int loop_count;
 };
@@ -39,8 +43,8 @@ struct arrival {
 /* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */
 int loop_take(struct loop *loop, const struct arrival *arrival);
 
-/* What became of the reload that a client asked for: 0 or an errno, and text for a person. As loop_take. */
-int loop_reloaded(struct loop *loop, uint32_t client, int error, const char *text);
+/* What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As loop_take. */
+int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text);
 
 /*
  * Watches a descriptor for what else the thread does: `ready` is called with it and with `context` before any request

@@ -8,6 +8,7 @@
 #include "inherit.h"
 #include "maker.h"
 #include "options.h"
+#include "resume.h"
 #include "supervisor.h"
 #include "worker.h"
 
@@ -51,7 +52,7 @@ static int open_standard_descriptors(void)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct inherited inherited;
+	struct inherited inherited = {0};
 	struct rlimit files;
 	int status, log;
 
@@ -62,8 +63,11 @@ int main(int argc, char **argv)
 	status = options_read(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	/* What has been inherited then is from the daemon itself. */
+	bool own = options.worker >= 0 || options.maker >= 0 || options.resume >= 0 ||
+		   options.resume_check >= 0;
 	/* Before anything is opened that could be mistaken for it. */
-	status = options.worker >= 0 || options.maker >= 0 ? 0 : inherit_read(&options, &inherited);
+	status = own ? 0 : inherit_read(&options, &inherited);
 	if (status)
 		return status;
 	signal(SIGPIPE, SIG_IGN);
@@ -74,8 +78,10 @@ int main(int argc, char **argv)
 	}
 	if (options.maker >= 0)
 		return maker_run(&options, options.maker);
-	log = open_log(options.log);
-	if (log < 0)
+	if (options.resume_check >= 0)
+		return resume_check(options.resume_check);
+	log = options.resume >= 0 ? -1 : open_log(options.log);
+	if (log < 0 && options.resume < 0)
 		return 1;
 	if (options.worker >= 0)
 		return worker_run(&options, log);

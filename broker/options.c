@@ -24,6 +24,8 @@ enum {
 	OPTION_WORKER = 256,
 	OPTION_READY,
 	OPTION_MAKER,
+	OPTION_RESUME,
+	OPTION_RESUME_CHECK,
 	OPTION_TIMEOUT,
 	OPTION_REQUIRE,
 	OPTION_LINKS,
@@ -49,6 +51,8 @@ static const struct option long_options[] = {
 	/* The supervisor's own, for the processes it executes. */
 	{"worker", required_argument, NULL, OPTION_WORKER},
 	{"maker", required_argument, NULL, OPTION_MAKER},
+	{"resume", required_argument, NULL, OPTION_RESUME},
+	{"resume-check", required_argument, NULL, OPTION_RESUME_CHECK},
 	{NULL, 0, NULL, 0},
 };
 
@@ -77,8 +81,8 @@ static void print_help(void)
 	       "                    start although fs.protected_hardlinks is 0\n"
 	       "  --help, --version\n"
 	       "\n"
-	       "Runs in the foreground. SIGTERM ends it, SIGUSR1 opens the record's FILE anew. The record\n"
-	       "is one line of JSON an event.\n"
+	       "Runs in the foreground. SIGTERM ends it, SIGUSR1 opens the record's FILE anew, SIGUSR2\n"
+	       "executes the program anew, and no connection is lost. The record is one line of JSON an event.\n"
 	       "Exit status: 0 ended, 1 the policy or a resource is at fault, 2 the command line.\n"
 	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
 		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
@@ -220,6 +224,13 @@ static int read_option(int option, const char **user, struct options *options)
 			return usage_error(optarg, "--maker takes a descriptor");
 		options->maker = (int)number;
 		return -1;
+	case OPTION_RESUME:
+	case OPTION_RESUME_CHECK:
+		if (!read_number(optarg, 10, INT_MAX, &number))
+			return usage_error(optarg, "--resume takes a descriptor");
+		*(option == OPTION_RESUME ? &options->resume : &options->resume_check) =
+			(int)number;
+		return -1;
 	case OPTION_TIMEOUT:
 		if (!read_number(optarg, 10, 86400, &number) || number == 0)
 			return usage_error(optarg, "--open-timeout takes seconds, 1 to 86400");
@@ -259,6 +270,8 @@ int options_read(int argc, char **argv, struct options *options)
 		.open_timeout = OPTIONS_OPEN_TIMEOUT_DEFAULT * 1000,
 		.worker = -1,
 		.maker = -1,
+		.resume = -1,
+		.resume_check = -1,
 		.switch_user = geteuid() == 0,
 	};
 	opterr = 0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void reloads_signal(struct reloads *reloads)
@@ -10,26 +11,57 @@ void reloads_signal(struct reloads *reloads)
 	reloads->signalled = true;
 }
 
-void reloads_ask(struct reloads *reloads, uint32_t client, uint32_t id)
+static int add(struct reloads *reloads, const struct reloads_asker *asker)
+{
+	if (reloads->count == reloads->room) {
+		size_t room = reloads->room ? 2 * reloads->room : RELOADS_MAX;
+		struct reloads_asker *askers = realloc(reloads->askers, room * sizeof(*askers));
+		if (!askers)
+			return -ENOMEM;
+		reloads->askers = askers;
+		reloads->room = room;
+	}
+	reloads->askers[reloads->count++] = *asker;
+	return 0;
+}
+
+int reloads_ask(struct reloads *reloads, uint32_t client, uint32_t id)
 {
 	struct reloads_asker asker = {.client = client, .id = id, .state = RELOADS_WAITS};
+	size_t waiting = 0;
 
-	for (size_t i = 0; i < RELOADS_MAX; i++) {
-		if (reloads->askers[i].state == RELOADS_FREE) {
-			reloads->askers[i] = asker;
-			return;
-		}
+	for (size_t i = 0; i < reloads->count; i++)
+		waiting += reloads->askers[i].state != RELOADS_TOLD;
+	if (waiting >= RELOADS_MAX) {
+		asker.state = RELOADS_TOLD;
+		asker.error = EBUSY;
 	}
-	asker.state = RELOADS_TOLD;
-	asker.error = EBUSY;
-	reloads->refused = asker;
+	return add(reloads, &asker);
+}
+
+static void take_out(struct reloads *reloads, size_t i)
+{
+	reloads->count--;
+	memmove(&reloads->askers[i], &reloads->askers[i + 1],
+		(reloads->count - i) * sizeof(reloads->askers[i]));
+}
+
+void reloads_forget(struct reloads *reloads, uint32_t client)
+{
+	for (size_t i = reloads->count; i-- > 0;) {
+		if (reloads->askers[i].client != client)
+			continue;
+		if (reloads->askers[i].state == RELOADS_WAITS)
+			reloads->signalled = true;
+		take_out(reloads, i);
+	}
 }
 
 bool reloads_wanted(const struct reloads *reloads)
 {
 	bool wanted = reloads->signalled;
 
-	for (size_t i = 0; i < RELOADS_MAX; i++)
+	for (size_t i = 0; i < reloads->count; i++)
 		wanted = wanted || reloads->askers[i].state == RELOADS_WAITS;
 	return wanted;
 }
@@ -37,7 +69,7 @@ bool reloads_wanted(const struct reloads *reloads)
 void reloads_begin(struct reloads *reloads)
 {
 	reloads->signalled = false;
-	for (size_t i = 0; i < RELOADS_MAX; i++)
+	for (size_t i = 0; i < reloads->count; i++)
 		if (reloads->askers[i].state == RELOADS_WAITS)
 			reloads->askers[i].state = RELOADS_UNDER_WAY;
 }
@@ -45,7 +77,7 @@ void reloads_begin(struct reloads *reloads)
 void reloads_end(struct reloads *reloads, int error, const char *text)
 {
 	snprintf(reloads->text, sizeof(reloads->text), "%s", text);
-	for (size_t i = 0; i < RELOADS_MAX; i++) {
+	for (size_t i = 0; i < reloads->count; i++) {
 		if (reloads->askers[i].state != RELOADS_UNDER_WAY)
 			continue;
 		reloads->askers[i].state = RELOADS_TOLD;
@@ -53,8 +85,7 @@ void reloads_end(struct reloads *reloads, int error, const char *text)
 	}
 }
 
-static int answer(const struct reloads *reloads, struct reloads_asker *asker,
-	struct clients *clients, int channel)
+static int answer(const struct reloads *reloads, const struct reloads_asker *asker, int channel)
 {
 	struct channel_message message = {
 		.type = CHANNEL_RELOADED,
@@ -64,23 +95,49 @@ static int answer(const struct reloads *reloads, struct reloads_asker *asker,
 		.descriptor = -1,
 	};
 
-	if (asker->state != RELOADS_TOLD)
-		return 0;
 	if (asker->error != EBUSY)
 		strcpy(message.text, reloads->text);
-	int error = channel_send(channel, &message);
-	if (error)
-		return error;
-	asker->state = RELOADS_FREE;
-	clients_expect(clients, asker->client, 0);
-	return 0;
+	return channel_send(channel, &message);
 }
 
 int reloads_answer(struct reloads *reloads, struct clients *clients, int channel)
 {
-	int error = answer(reloads, &reloads->refused, clients, channel);
+	for (size_t i = 0; i < reloads->count;) {
+		struct reloads_asker *asker = &reloads->askers[i];
+		if (asker->state != RELOADS_TOLD) {
+			i++;
+			continue;
+		}
+		int error = answer(reloads, asker, channel);
+		if (error)
+			return error;
+		clients_expect(clients, asker->client, 0);
+		take_out(reloads, i);
+	}
+	return 0;
+}
 
-	for (size_t i = 0; i < RELOADS_MAX && !error; i++)
-		error = answer(reloads, &reloads->askers[i], clients, channel);
-	return error;
+void reloads_transfer(struct reloads *reloads, struct state *state)
+{
+	size_t count = reloads->count;
+
+	state_integer(state, reloads->signalled);
+	state_text(state, reloads->text, sizeof(reloads->text));
+	state_integer(state, count);
+	for (size_t i = 0; i < count && !state->error; i++) {
+		struct reloads_asker asker = {0};
+		if (!state->reads)
+			asker = reloads->askers[i];
+		state_integer(state, asker.client);
+		state_integer(state, asker.id);
+		state_integer(state, asker.state);
+		state_integer(state, asker.error);
+		if (state->reads && !state->error)
+			state->error = add(reloads, &asker);
+	}
+}
+
+void reloads_free(struct reloads *reloads)
+{
+	free(reloads->askers);
 }

@@ -8,8 +8,10 @@
 
 #include "channel.h"
 #include "clients.h"
+#include "state.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Clients that may wait; those beyond get EBUSY. */
@@ -17,19 +19,24 @@
 
 struct reloads_asker {
 	uint32_t client, id; /* of the request */
-	enum { RELOADS_FREE, RELOADS_WAITS, RELOADS_UNDER_WAY, RELOADS_TOLD } state;
+	enum { RELOADS_WAITS, RELOADS_UNDER_WAY, RELOADS_TOLD } state;
 	int error;
 };
 
 struct reloads {
-	bool signalled; /* by SIGHUP, for the next one */
-	struct reloads_asker askers[RELOADS_MAX];
-	struct reloads_asker refused;	 /* the last who found no place */
+	bool signalled;		      /* somebody else wants the next one, as by SIGHUP */
+	struct reloads_asker *askers; /* until they have been told */
+	size_t count, room;
 	char text[CHANNEL_TEXT_MAX + 1]; /* for those who are told */
 };
 
 void reloads_signal(struct reloads *reloads);
-void reloads_ask(struct reloads *reloads, uint32_t client, uint32_t id);
+
+/* 0, or -ENOMEM: he cannot even be told. */
+int reloads_ask(struct reloads *reloads, uint32_t client, uint32_t id);
+
+/* That client's connection has ended, and its number may come to be another's. What it has asked for is done. */
+void reloads_forget(struct reloads *reloads, uint32_t client);
 
 /* Whether somebody waits for one to begin. */
 bool reloads_wanted(const struct reloads *reloads);
@@ -40,5 +47,10 @@ void reloads_end(struct reloads *reloads, int error, const char *text);
 
 /* Sends the answers to the worker that has the clients. 0, -EAGAIN: it has no room now; or another negative errno. */
 int reloads_answer(struct reloads *reloads, struct clients *clients, int channel);
+
+/* Writes or reads all of it (state.h). */
+void reloads_transfer(struct reloads *reloads, struct state *state);
+
+void reloads_free(struct reloads *reloads);
 
 #endif

@@ -130,3 +130,27 @@ void sockets_close(struct sockets *sockets)
 	for (unsigned int i = 0; i < sockets->count; i++)
 		listen_close(&sockets->listeners[i]);
 }
+
+void sockets_transfer(struct sockets *sockets, struct state *state)
+{
+	state_integer(state, sockets->count);
+	if (sockets->count > OPTIONS_ADDRESSES_MAX) {
+		state->error = -EPROTO;
+		sockets->count = 0;
+	}
+	state_integer(state, sockets->listening);
+	for (unsigned int i = 0; i < sockets->count; i++) {
+		struct listener *listener = &sockets->listeners[i];
+		char *kept = sockets->kept[i];
+		if (!state->reads && listener->address != kept)
+			snprintf(kept, LISTEN_ADDRESS_MAX, "%s", listener->address);
+		state_text(state, kept, LISTEN_ADDRESS_MAX);
+		if (state->reads)
+			listener->address = kept;
+		state_descriptor(state, &listener->socket);
+		state_integer(state, listener->inherited);
+		state_integer(state, listener->made);
+		state_integer(state, listener->device);
+		state_integer(state, listener->inode);
+	}
+}

@@ -9,6 +9,7 @@
 #include "inherit.h"
 #include "listen.h"
 #include "options.h"
+#include "state.h"
 
 struct sockets {
 	const struct options *options;
@@ -17,6 +18,8 @@ struct sockets {
 	struct listener listeners[OPTIONS_ADDRESSES_MAX];
 	unsigned int count;
 	bool listening; /* on all of them */
+	/* The addresses of those that were taken over (sockets_transfer). */
+	char kept[OPTIONS_ADDRESSES_MAX][LISTEN_ADDRESS_MAX];
 };
 
 /*
@@ -39,6 +42,9 @@ int sockets_open(struct sockets *sockets);
  * error: an inherited one is gone for good.
  */
 int sockets_mend(struct sockets *sockets);
+
+/* Writes all of them, or reads them in the place of those of sockets_init (state.h). */
+void sockets_transfer(struct sockets *sockets, struct state *state);
 
 /* Closes all and removes the pathnames that are ours. */
 void sockets_close(struct sockets *sockets);

@@ -9,6 +9,8 @@
 #include "fdbroker-protocol.h"
 #include "reloads.h"
 #include "report.h"
+#include "resume.h"
+#include "sealed.h"
 #include "sockets.h"
 #include "vitals.h"
 
@@ -31,6 +33,11 @@
 #define BACKOFF_MOST  10000
 /* ms that a worker has to end when it is told to; then it is killed, and not waited for. */
 #define STOP_TIME 500
+/* ms that a program has to say whether it could go on in the place of this one. */
+#define TRIAL_TIME 5000
+/* ms that a worker may take to load, while another one serves and while none does. */
+#define LOAD_TIME	60000
+#define LOAD_TIME_ALONE 3000
 /* ms without accepting when there is no room for another connection. */
 #define ACCEPT_PAUSE 100
 /* ms between two lines that tell of that. */
@@ -56,11 +63,17 @@ struct supervisor {
 	struct crew coming;  /* that loads, to take over; empty */
 	bool leaving;	     /* the one that serves has been told that the other takes over */
 	bool served;	     /* some worker was ready once */
+	int snapshot; /* the policy that serves, for one that takes the place of its worker; -1 */
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
-	int64_t start; /* ms: when to start the next crew; 0: not */
-	int64_t kill;  /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t load_end; /* ms: when to give up the one that loads */
+	int64_t start;	  /* ms: when to start the next crew; 0: not */
+	int64_t kill;	  /* ms: when to kill the one that leaves or stops; 0: never */
+
+	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
+	int64_t trial_end; /* ms: when to kill it */
+	bool moving; /* it could, and is to be executed as soon as nothing is being handed over */
 
 	bool stopping;
 	int status; /* to exit with */
@@ -186,9 +199,13 @@ static void start_later(struct supervisor *supervisor)
 
 static void start_crew(struct supervisor *supervisor)
 {
+	/* Unless somebody wants the policy as it is in the files, it stays the one that served. */
+	int snapshot = reloads_wanted(&supervisor->reloads) ? -1 : supervisor->snapshot;
+
 	supervisor->start = 0;
+	supervisor->load_end = clock_ms() + LOAD_TIME;
 	reloads_begin(&supervisor->reloads);
-	int error = crew_start(&supervisor->coming, &supervisor->how);
+	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
 		return;
 	report_failure("starting a worker", error);
@@ -204,6 +221,8 @@ static void start_reload(struct supervisor *supervisor)
 		!supervisor->start && reloads_wanted(&supervisor->reloads)) {
 		vitals_reloading(&supervisor->vitals);
 		start_crew(supervisor);
+		if (!supervisor->coming.worker)
+			vitals_goes_on(&supervisor->vitals, supervisor->serving.summary);
 	}
 }
 
@@ -230,6 +249,10 @@ static void promote(struct supervisor *supervisor)
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	supervisor->serving = supervisor->coming;
+	if (supervisor->snapshot >= 0)
+		close(supervisor->snapshot);
+	supervisor->snapshot = supervisor->serving.snapshot;
+	supervisor->serving.snapshot = -1;
 	crew_init(&supervisor->coming);
 	supervisor->served = true;
 	supervisor->backoff = BACKOFF_FIRST;
@@ -274,7 +297,10 @@ static void serving_ended(struct supervisor *supervisor, pid_t pid, int status, 
 	supervisor->kill = 0;
 	vitals_interrupted(&supervisor->vitals);
 	record_death(supervisor, pid, status, reason);
-	/* It takes over where it stands, as soon as it is ready. */
+	/* One that loads takes over as soon as it is ready; but if it hangs, in a file of the policy perhaps, the policy
+	 * that served is to hand. */
+	if (supervisor->coming.worker && supervisor->load_end > clock_ms() + LOAD_TIME_ALONE)
+		supervisor->load_end = clock_ms() + LOAD_TIME_ALONE;
 	if (!supervisor->coming.worker && !supervisor->start)
 		start_crew(supervisor);
 }
@@ -317,6 +343,88 @@ static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
 	}
 }
 
+/* It does not come to its end. */
+static void lose_coming(struct supervisor *supervisor)
+{
+	pid_t pid = supervisor->coming.worker;
+
+	crew_report(&supervisor->coming, "the new worker took too long to load the policy");
+	crew_kill(&supervisor->coming);
+	coming_ended(supervisor, pid, SIGKILL);
+}
+
+/* ---- the program, anew ------------------------------------------------------------------------ */
+
+static struct resume resumption(struct supervisor *supervisor)
+{
+	return (struct resume){
+		.program = supervisor->program,
+		.started = supervisor->started,
+		.log = &supervisor->log,
+		.snapshot = &supervisor->snapshot,
+		.served = &supervisor->served,
+		.backoff = &supervisor->backoff,
+		.pause = &supervisor->pause,
+		.sockets = &supervisor->sockets,
+		.clients = supervisor->clients,
+		.reloads = &supervisor->reloads,
+		.serving = &supervisor->serving,
+		.vitals = &supervisor->vitals,
+	};
+}
+
+static void begin_trial(struct supervisor *supervisor)
+{
+	const struct resume resume = resumption(supervisor);
+
+	if (supervisor->stopping || supervisor->trial || supervisor->moving)
+		return;
+	pid_t pid = resume_try(&resume, &supervisor->how);
+	if (pid < 0) {
+		report_failure("executing the program anew", pid);
+		record_error(
+			supervisor, "resume", "it cannot be tried: the daemon goes on as it is");
+		return;
+	}
+	supervisor->trial = pid;
+	supervisor->trial_end = clock_ms() + TRIAL_TIME;
+}
+
+static void trial_ended(struct supervisor *supervisor, int status)
+{
+	const char *refused = resume_refused(status);
+
+	supervisor->trial = 0;
+	supervisor->trial_end = 0;
+	if (refused)
+		record_error(supervisor, "resume", refused);
+	else
+		supervisor->moving = true;
+}
+
+/* What is being loaded is loaded again afterwards. Returns only where it fails. */
+static void move(struct supervisor *supervisor)
+{
+	const struct resume resume = resumption(supervisor);
+
+	bool loads = supervisor->coming.worker != 0;
+
+	supervisor->moving = false;
+	crew_kill(&supervisor->coming);
+	crew_clear(&supervisor->coming);
+	report_failure("executing the program anew", resume_execute(&resume, &supervisor->how));
+	record_error(supervisor, "resume",
+		"the program cannot be executed: the daemon goes on as it is");
+	if (loads && supervisor->serving.worker) {
+		reloads_signal(&supervisor->reloads);
+		start_reload(supervisor);
+	} else if (loads) {
+		supervisor->start = clock_ms();
+	}
+}
+
+/* ---- who has ended ----------------------------------------------------------------------------- */
+
 static void reap(struct supervisor *supervisor)
 {
 	int status;
@@ -327,6 +435,8 @@ static void reap(struct supervisor *supervisor)
 			serving_ended(supervisor, pid, status, "the worker died and is replaced");
 		else if (crew_ended(&supervisor->coming, pid))
 			coming_ended(supervisor, pid, status);
+		else if (pid == supervisor->trial)
+			trial_ended(supervisor, status);
 	}
 }
 
@@ -352,17 +462,19 @@ static int take_reload(struct supervisor *supervisor, const struct channel_messa
 	if (!clients_uid(supervisor->clients, message->index, &uid) ||
 		(uid != 0 && uid != geteuid()))
 		return -EPROTO;
-	reloads_ask(&supervisor->reloads, message->index, message->id);
+	if (reloads_ask(&supervisor->reloads, message->index, message->id))
+		return 0; /* without memory he waits until another worker says that it was lost */
 	clients_expect(supervisor->clients, message->index, message->id);
 	start_reload(supervisor);
 	give(supervisor);
 	return 0;
 }
 
-static int hear_serving(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_serving(struct supervisor *supervisor, struct channel_message *message)
 {
 	switch (message->type) {
 	case CHANNEL_CLOSED:
+		reloads_forget(&supervisor->reloads, message->index);
 		return clients_drop(supervisor->clients, message->index) ? 0 : -EPROTO;
 	case CHANNEL_BACK:
 		supervisor->pause = clock_ms() + ACCEPT_PAUSE;
@@ -370,12 +482,12 @@ static int hear_serving(struct supervisor *supervisor, const struct channel_mess
 	case CHANNEL_RELOAD:
 		return take_reload(supervisor, message);
 	case CHANNEL_PONG:
-		return vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
+		return supervisor->stopping || vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
 	return -EPROTO;
 }
 
-static int hear_coming(struct supervisor *supervisor, const struct channel_message *message)
+static int hear_coming(struct supervisor *supervisor, struct channel_message *message)
 {
 	struct crew *coming = &supervisor->coming;
 
@@ -384,6 +496,11 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 		crew_report(coming, message->text);
 		return 0;
 	case CHANNEL_READY:
+		/* It is kept, and not looked into. */
+		if (sealed_length(message->descriptor, CHANNEL_SNAPSHOT_MAX) < 0)
+			return -EPROTO;
+		coming->snapshot = message->descriptor;
+		message->descriptor = -1;
 		coming->ready = true;
 		crew_watch(coming, (pid_t)message->index);
 		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
@@ -395,7 +512,7 @@ static int hear_coming(struct supervisor *supervisor, const struct channel_messa
 
 /* All that is there, of a worker that says much not for ever. */
 static void hear(struct supervisor *supervisor, struct crew *crew,
-	int (*take)(struct supervisor *supervisor, const struct channel_message *message))
+	int (*take)(struct supervisor *supervisor, struct channel_message *message))
 {
 	int channel = crew->channel;
 
@@ -404,13 +521,15 @@ static void hear(struct supervisor *supervisor, struct crew *crew,
 		int got = channel_receive(channel, &message);
 		if (got == -EAGAIN)
 			return;
-		bool proper = got == 1 && message.descriptor < 0;
+		bool proper = got == 1 &&
+			      (message.descriptor < 0 || message.type == CHANNEL_READY) &&
+			      !take(supervisor, &message);
 		if (message.descriptor >= 0)
 			close(message.descriptor);
 		if (message.object > 0)
 			close(message.object);
 		/* It is gone, or says what no worker says. */
-		if (!proper || take(supervisor, &message)) {
+		if (!proper) {
 			crew_kill(crew);
 			return;
 		}
@@ -482,9 +601,14 @@ static void hear_signal(struct supervisor *supervisor)
 	if (read(supervisor->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGCHLD) {
+		/* Their last words. */
+		hear(supervisor, &supervisor->serving, hear_serving);
+		hear(supervisor, &supervisor->coming, hear_coming);
 		reap(supervisor);
 	} else if (info.ssi_signo == SIGUSR1) {
 		reopen_log(supervisor);
+	} else if (info.ssi_signo == SIGUSR2) {
+		begin_trial(supervisor);
 	} else if (info.ssi_signo == SIGHUP) {
 		reloads_signal(&supervisor->reloads);
 		start_reload(supervisor);
@@ -519,7 +643,19 @@ static int keep_time(struct supervisor *supervisor)
 			crew_clear(&supervisor->coming);
 		}
 	}
-	int64_t due = sooner(sooner(supervisor->start, supervisor->pause), supervisor->kill);
+	bool loads = supervisor->coming.worker && !supervisor->coming.ready && supervisor->served;
+	if (loads && supervisor->load_end <= now) {
+		lose_coming(supervisor);
+		loads = false;
+	}
+	if (supervisor->trial_end && supervisor->trial_end <= now) {
+		supervisor->trial_end = 0;
+		kill(supervisor->trial, SIGKILL);
+	}
+	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
+		sooner(supervisor->kill, supervisor->trial_end));
+	if (loads)
+		due = sooner(due, supervisor->load_end);
 	if (!due)
 		return -1;
 	now = clock_ms();
@@ -586,6 +722,8 @@ static void turn(struct supervisor *supervisor)
 		hear_signal(supervisor);
 	if (sources[3].revents)
 		bury(supervisor);
+	if (supervisor->moving && !supervisor->leaving && !supervisor->stopping)
+		move(supervisor);
 }
 
 static bool is_over(const struct supervisor *supervisor)
@@ -629,6 +767,35 @@ static uint32_t count_places(void)
 	return most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most;
 }
 
+/* Goes on where the program that this process was before has left off. 0 or a negative errno. */
+static int take_up(struct supervisor *supervisor)
+{
+	const struct options *options = supervisor->options;
+	const struct resume resume = resumption(supervisor);
+	int error = resume_read(options->resume, &resume);
+
+	if (error)
+		return error;
+	supervisor->sockets.log = supervisor->log;
+	if (destination_is_journal(options->log))
+		audit_use_journal(supervisor->log);
+	record(supervisor, "resume");
+	return 0;
+}
+
+/* Worker and maker are to be of this program too. */
+static void renew(struct supervisor *supervisor)
+{
+	reloads_signal(&supervisor->reloads);
+	/* The signals of those that ended meanwhile wait, as they are blocked; but all is not left to them. */
+	reap(supervisor);
+	if (supervisor->serving.worker)
+		start_reload(supervisor);
+	else if (!supervisor->coming.worker)
+		start_crew(supervisor);
+	give(supervisor);
+}
+
 static int prepare(struct supervisor *supervisor, const struct inherited *inherited)
 {
 	sigset_t signals;
@@ -653,6 +820,7 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	sigaddset(&signals, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;
@@ -665,6 +833,14 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
 	int error = supervisor ? 0 : -ENOMEM, status = 1;
+	bool resumed = options->resume >= 0;
+
+	/* Without the option, for those that are executed after this. */
+	if (resumed) {
+		argv[2] = argv[0];
+		argv += 2;
+		argc -= 2;
+	}
 
 	if (!error) {
 		supervisor->options = options;
@@ -676,17 +852,22 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		};
 		supervisor->log = log;
 		supervisor->backoff = BACKOFF_FIRST;
+		supervisor->snapshot = -1;
 		crew_init(&supervisor->serving);
 		crew_init(&supervisor->coming);
 		error = prepare(supervisor, inherited);
 	}
-	if (!error && check_hardlinks(options)) {
-		free(supervisor);
-		return 1;
-	}
-	if (!error) {
+	if (!error && resumed) {
+		error = take_up(supervisor);
+		if (!error)
+			renew(supervisor);
+	} else if (!error) {
+		if (check_hardlinks(options)) {
+			free(supervisor);
+			return 1;
+		}
 		record(supervisor, "start");
-		error = crew_start(&supervisor->coming, &supervisor->how);
+		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}
 	if (error) {
 		report_failure("starting", error);
@@ -698,6 +879,9 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		close(supervisor->signals);
 		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
+		reloads_free(&supervisor->reloads);
+		if (supervisor->snapshot >= 0)
+			close(supervisor->snapshot);
 		status = supervisor->status;
 	}
 	free(supervisor);

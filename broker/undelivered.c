@@ -10,6 +10,7 @@
 struct undelivered_socket {
 	struct undelivered_socket *next;
 	int socket;
+	uint32_t client;
 	struct account *account;
 	uint64_t due;
 };
@@ -23,10 +24,13 @@ static bool is_empty(int socket)
 }
 
 /* The account first: it must not look at a number that is somebody else's socket by then. */
-static void end(int socket, struct account *account, uint64_t now)
+static void end(struct undelivered *undelivered, int socket, uint32_t client,
+	struct account *account, uint64_t now)
 {
 	account_close(account, now);
 	close(socket);
+	if (undelivered->closed)
+		undelivered->closed(undelivered->context, client);
 }
 
 static void append(struct undelivered *undelivered, struct undelivered_socket *one, uint64_t now)
@@ -50,8 +54,8 @@ static struct undelivered_socket *take_first(struct undelivered *undelivered)
 	return one;
 }
 
-void undelivered_add(
-	struct undelivered *undelivered, int socket, struct account *account, uint64_t now)
+void undelivered_add(struct undelivered *undelivered, int socket, uint32_t client,
+	struct account *account, uint64_t now)
 {
 	struct undelivered_socket *one = NULL;
 
@@ -59,10 +63,11 @@ void undelivered_add(
 	if (!is_empty(socket))
 		one = malloc(sizeof(*one));
 	if (!one) {
-		end(socket, account, now);
+		end(undelivered, socket, client, account, now);
 		return;
 	}
 	one->socket = socket;
+	one->client = client;
 	one->account = account;
 	append(undelivered, one, now);
 }
@@ -73,7 +78,7 @@ int undelivered_check(struct undelivered *undelivered, uint64_t now)
 	while (undelivered->first && undelivered->first->due <= now) {
 		struct undelivered_socket *one = take_first(undelivered);
 		if (is_empty(one->socket)) {
-			end(one->socket, one->account, now);
+			end(undelivered, one->socket, one->client, one->account, now);
 			free(one);
 		} else {
 			append(undelivered, one, now);
@@ -92,7 +97,7 @@ void undelivered_release(struct undelivered *undelivered, uint64_t now)
 {
 	while (undelivered->first) {
 		struct undelivered_socket *one = take_first(undelivered);
-		end(one->socket, one->account, now);
+		end(undelivered, one->socket, one->client, one->account, now);
 		free(one);
 	}
 }

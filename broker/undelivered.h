@@ -17,6 +17,9 @@
 
 struct undelivered {
 	struct undelivered_socket *first, *last; /* by when they are looked at next */
+	/* Told of each that is closed, with the number that it was added with; NULL: nobody. */
+	void (*closed)(void *context, uint32_t client);
+	void *context;
 };
 
 /* ns between two looks at the same socket. */
@@ -26,8 +29,8 @@ struct undelivered {
  * Shuts `socket` down and takes it and the connection's reference to `account`. Where nothing is left in its queue,
  * or memory is short, both are closed at once, else later. `now` is as in accounts.h.
  */
-void undelivered_add(
-	struct undelivered *undelivered, int socket, struct account *account, uint64_t now);
+void undelivered_add(struct undelivered *undelivered, int socket, uint32_t client,
+	struct account *account, uint64_t now);
 
 /*
  * Closes those that are due and have been received, or whose client is gone. Returns in how many milliseconds to

@@ -95,6 +95,27 @@ bool vitals_answered(struct vitals *vitals)
 	return heartbeat_answered(&vitals->heartbeat, clock_ms());
 }
 
+void vitals_transfer(struct vitals *vitals, struct state *state)
+{
+	struct heartbeat *heartbeat = &vitals->heartbeat;
+	struct notify *notify = &vitals->notify;
+
+	state_descriptor(state, &vitals->ready);
+	state_integer(state, heartbeat->pause);
+	state_integer(state, heartbeat->patience);
+	state_integer(state, heartbeat->due);
+	state_integer(state, heartbeat->since);
+	state_integer(state, heartbeat->asked);
+	state_integer(state, notify->reported);
+	state_integer(state, notify->waiting);
+	if (notify->waiting > sizeof(notify->text)) {
+		state->error = -EPROTO;
+		notify->waiting = 0;
+	}
+	for (size_t i = 0; i < notify->waiting; i++)
+		state_integer(state, notify->text[i]);
+}
+
 void vitals_close(struct vitals *vitals)
 {
 	notify_close(&vitals->notify);

@@ -8,6 +8,7 @@
 
 #include "heartbeat.h"
 #include "notify.h"
+#include "state.h"
 
 struct vitals {
 	struct notify notify;
@@ -39,6 +40,9 @@ int vitals_turn(struct vitals *vitals, int channel, int *wait);
 
 /* The worker says PONG on its channel. False where that was not its turn. */
 bool vitals_answered(struct vitals *vitals);
+
+/* Writes, or reads over what vitals_init has found, what has been said and is still to be heard (state.h). */
+void vitals_transfer(struct vitals *vitals, struct state *state);
 
 /* Before the end. */
 void vitals_close(struct vitals *vitals);

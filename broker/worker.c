@@ -51,7 +51,7 @@ struct worker {
 	bool handover;		   /* another worker goes on */
 	pid_t sentinel;
 	sem_t guarded;
-	int64_t crowded;	   /* ms: when it was last said that there was no room; 0: never */
+	int64_t crowded; /* ms: when it was last said that there was no room; 0: never */
 	struct audit_line line;
 };
 
@@ -68,10 +68,9 @@ static size_t tell_more(void *context, char *text, size_t size)
 	return (size_t)length < size ? (size_t)length : 0;
 }
 
-static int prepare(struct worker *worker)
+/* The supervisor's first words. 0, or 1 after a line on standard error; `snapshot` is -1 where there is none. */
+static int hear_start(struct worker *worker, int *snapshot)
 {
-	const struct options *options = worker->options;
-	struct service *service = &worker->service;
 	struct channel_message message = {.descriptor = -1};
 
 	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_START ||
@@ -79,15 +78,35 @@ static int prepare(struct worker *worker)
 		fprintf(stderr, "fdbrokerd: --worker is for the daemon itself\n");
 		return 1;
 	}
-	snprintf(service->started, sizeof(service->started), "%.23s", message.text);
-	service->daemon_uid = geteuid();
+	snprintf(worker->service.started, sizeof(worker->service.started), "%.23s", message.text);
 	worker->questions = questions_new(message.descriptor);
 	if (!worker->questions)
 		return report_failure("starting", -ENOMEM);
-	if (load_all(options, &worker->line, worker->log, worker->channel, worker->questions,
-		    &worker->loaded))
+	*snapshot = -1;
+	if (!message.attributes)
+		return 0;
+	if (channel_receive(worker->channel, &message) != 1 || message.type != CHANNEL_SNAPSHOT ||
+		message.descriptor < 0)
+		return report_failure("starting", -EPROTO);
+	*snapshot = message.descriptor;
+	return 0;
+}
+
+static int prepare(struct worker *worker)
+{
+	const struct options *options = worker->options;
+	struct service *service = &worker->service;
+	int snapshot;
+
+	service->daemon_uid = geteuid();
+	if (hear_start(worker, &snapshot))
 		return 1;
-	clock_stamp(service->loaded);
+	if (load_all(options, &worker->line, worker->log, worker->channel, worker->questions,
+		    snapshot, &worker->loaded))
+		return 1;
+	struct snapshot_time time = snapshot_time(worker->loaded.snapshot);
+	memcpy(service->loaded, time.stamp, sizeof(service->loaded));
+	service->loaded_at = time.ms;
 	service->policy = worker->loaded.policy;
 	service->views = worker->loaded.views;
 	service->questions = worker->questions;
@@ -97,7 +116,6 @@ static int prepare(struct worker *worker)
 	if (!service->sums)
 		return report_failure("starting", -ENOMEM);
 	service->policy_path = options->policy;
-	service->loaded_at = clock_ms();
 	service->connections = &worker->connections;
 	statistics_begin(&worker->statistics);
 	service->statistics = &worker->statistics;
@@ -212,8 +230,8 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 	if (message.descriptor >= 0)
 		close(message.descriptor);
 	if (message.type == CHANNEL_RELOADED)
-		return loop_reloaded(loop_of(worker, message.index), message.index, message.error,
-			       message.text)
+		return loop_reloaded(loop_of(worker, message.index), message.index, message.id,
+			       message.error, message.text)
 			       ? -1
 			       : 0;
 	worker->handover = message.type == CHANNEL_HANDOVER;
@@ -334,7 +352,11 @@ static int start_serving(struct worker *worker)
 		policy_summarize(worker->loaded.policy, &summary);
 		snprintf(message.text, sizeof(message.text), "%zu subjects, %zu rules, %zu views",
 			summary.subjects, summary.rules, views_count(worker->loaded.views));
-		error = channel_send(worker->channel, &message);
+		message.descriptor = snapshot_finish(worker->loaded.snapshot);
+		error = message.descriptor < 0 ? message.descriptor
+					       : channel_send(worker->channel, &message);
+		snapshot_free(worker->loaded.snapshot);
+		worker->loaded.snapshot = NULL;
 	}
 	return error ? report_failure("starting to serve", error) : 0;
 }

@@ -81,7 +81,7 @@ static void test_nothing_unread(void **state)
 	struct line line = line_with(0);
 
 	(void)state;
-	undelivered_add(&undelivered, line.ours, line.account, 0);
+	undelivered_add(&undelivered, line.ours, 0, line.account, 0);
 	assert_false(is_open(line.ours));
 	assert_int_equal(undelivered_check(&undelivered, 0), -1);
 	close(line.client);
@@ -95,7 +95,7 @@ static void test_read_in_the_end(void **state)
 	char byte;
 
 	(void)state;
-	undelivered_add(&undelivered, line.ours, line.account, now);
+	undelivered_add(&undelivered, line.ours, 0, line.account, now);
 	/* It is at its end for the client, which still gets what there is. */
 	assert_true(is_open(line.ours));
 	assert_int_equal(send(line.client, "x", 1, MSG_NOSIGNAL), -1);
@@ -124,9 +124,9 @@ static void test_read_in_the_end(void **state)
 	assert_false(is_open(line.ours));
 	assert_true(have_room(now));
 	close(line.client);
-	undelivered_add(&undelivered, next.ours, next.account, now);
+	undelivered_add(&undelivered, next.ours, 0, next.account, now);
 	close(next.client);
-	undelivered_add(&undelivered, first.ours, first.account, now);
+	undelivered_add(&undelivered, first.ours, 0, first.account, now);
 	undelivered_release(&undelivered, now);
 	close(first.client);
 }
@@ -137,8 +137,8 @@ static void test_client_gone(void **state)
 	struct line one = line_with(2), other = line_with(1);
 
 	(void)state;
-	undelivered_add(&undelivered, one.ours, one.account, 0);
-	undelivered_add(&undelivered, other.ours, other.account, 100 * MS);
+	undelivered_add(&undelivered, one.ours, 0, one.account, 0);
+	undelivered_add(&undelivered, other.ours, 0, other.account, 100 * MS);
 	close(other.client);
 	assert_int_equal(undelivered_check(&undelivered, 100 * MS), 150);
 	assert_int_equal(undelivered_check(&undelivered, 250 * MS), 100);
@@ -155,8 +155,8 @@ static void test_release(void **state)
 	struct line one = line_with(2), other = line_with(1);
 
 	(void)state;
-	undelivered_add(&undelivered, one.ours, one.account, 0);
-	undelivered_add(&undelivered, other.ours, other.account, 0);
+	undelivered_add(&undelivered, one.ours, 0, one.account, 0);
+	undelivered_add(&undelivered, other.ours, 0, other.account, 0);
 	undelivered_release(&undelivered, 0);
 	assert_false(is_open(one.ours) || is_open(other.ours));
 	close(one.client);
@@ -170,7 +170,7 @@ static void test_clock_set_back(void **state)
 	struct line line = line_with(1);
 
 	(void)state;
-	undelivered_add(&undelivered, line.ours, line.account, UINT64_C(1) << 60);
+	undelivered_add(&undelivered, line.ours, 0, line.account, UINT64_C(1) << 60);
 	assert_int_equal(undelivered_check(&undelivered, 0), 250);
 	undelivered_release(&undelivered, 0);
 	close(line.client);

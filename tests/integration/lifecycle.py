@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Starting, ending, dying: of the daemon, of its worker, and what each leaves behind."""
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -185,21 +186,26 @@ def test_a_worker_that_dies_is_replaced():
             equal(broker.stop(), 0)
 
 
+def copy_of_the_daemon(place):
+    return shutil.copy2(FDBROKERD, place.name("fdbrokerd"))
+
+
 def test_a_worker_that_dies_before_it_is_ready_is_started_later_and_later():
     with Place() as place:
-        with Broker(place, policy(place)) as broker:
-            os.rename(broker.policy, broker.policy + ".away")
+        program = copy_of_the_daemon(place)
+        with Broker(place, policy(place), program=program) as broker:
+            os.rename(program, program + ".away")
             os.kill(broker.worker, signal.SIGKILL)
             first, second, third = (broker.wait_event("worker", n) for n in (2, 3, 4))
             stamp = lambda record: float(record["time"][17:-1])
             gaps = [(stamp(b) - stamp(a)) % 60 for a, b in ((first, second), (second, third))]
             check(0.08 < gaps[0] < 1 and gaps[0] * 1.3 < gaps[1] < 2, gaps)
-            # The clients wait meanwhile; they are served as soon as the policy is back.
+            # The clients wait meanwhile; they are served as soon as the program is back.
             answers = []
             client = threading.Thread(
                 target=lambda: answers.append(ask(broker.abstract, place.name("d/x"))))
             client.start()
-            os.rename(broker.policy + ".away", broker.policy)
+            os.rename(program + ".away", program)
             client.join(10)
             equal(answers, ["OK"])
             equal(broker.stop(), 0)
@@ -207,8 +213,9 @@ def test_a_worker_that_dies_before_it_is_ready_is_started_later_and_later():
 
 def test_SIGTERM_while_no_worker_is_there():
     with Place() as place:
-        with Broker(place, policy(place)) as broker:
-            os.unlink(broker.policy)
+        program = copy_of_the_daemon(place)
+        with Broker(place, policy(place), program=program) as broker:
+            os.unlink(program)
             os.kill(broker.worker, signal.SIGKILL)
             broker.wait_event("worker", 4)
             begin = time.monotonic()

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -311,15 +312,17 @@ def test_signs_of_life_that_are_another_process_are_not_sent():
 
 def test_no_signs_of_life_without_a_worker_that_serves():
     with Place() as place:
+        program = shutil.copy2(FDBROKERD, place.name("fdbrokerd"))
         with Manager(name()) as manager, \
-                service(place, policy(place), listen=[name()], environment=watchdog(manager, 0.4)) as broker:
+                service(place, policy(place), listen=[name()], environment=watchdog(manager, 0.4),
+                        daemon=program) as broker:
             check(signs(manager, 1)[0] >= 3)
-            os.rename(broker.policy, broker.policy + ".away")
+            os.rename(program, program + ".away")
             os.kill(broker.worker, signal.SIGKILL)
             broker.wait_event("worker", 2)
             signs(manager, 0.2)
             equal(signs(manager, 1), (0, []))
-            os.rename(broker.policy + ".away", broker.policy)
+            os.rename(program + ".away", program)
             broker.wait_event("ready", 2)
             check(signs(manager, 1)[0] >= 3)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Workers that are killed and policies that are loaded anew, under load: no read-only open fails. FDBROKER_TEST_SURVIVAL
+Workers that are killed, policies that are loaded and supervisors that are executed anew, under load: no read-only open fails. FDBROKER_TEST_SURVIVAL
 is for how many seconds each (6).
 """
 import os
@@ -94,6 +94,38 @@ def test_both_together():
                 pass
             times += 1
         load.check(times, SECONDS // 2)
+
+
+
+def test_supervisors_that_are_executed_anew():
+    with Load() as load:
+        times = 0
+        while load.goes_on():
+            load.ready(times + 1)
+            time.sleep(0.05)
+            os.kill(load.broker.process.pid, signal.SIGUSR2)
+            times += 1
+        load.check(times, SECONDS // 2)
+        equal([r for r in load.broker.events("resume") if "verdict" in r], [])
+
+
+def test_all_three_together():
+    with Load() as load:
+        times = 0
+        while load.goes_on():
+            worker = load.ready(times + 1)
+            time.sleep(0.05)
+            os.kill(load.broker.process.pid, signal.SIGUSR2)
+            time.sleep(0.001 * (times % 7))
+            os.kill(load.broker.process.pid, signal.SIGHUP)
+            time.sleep(0.001 * (times % 5))
+            try:
+                os.kill(worker, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            times += 1
+        load.check(times, SECONDS // 2)
+        check(len([r for r in load.broker.events("resume") if "verdict" not in r]) > SECONDS // 2)
 
 
 main(globals())

@@ -49,10 +49,10 @@ def listening(address, kind=SEQPACKET, listen=True):
     return made
 
 
-def service(place, text, sockets=(), listen=(), environment=None, **options):
-    """A broker that inherits `sockets` as the descriptors 3, 4, ..."""
+def service(place, text, sockets=(), listen=(), environment=None, daemon=FDBROKERD, **options):
+    """A broker, of the program `daemon`, that inherits `sockets` as the descriptors 3, 4, ..."""
     env = {"LISTEN_PID": "self", "LISTEN_FDS": str(len(sockets))} if environment is None else environment
-    return Broker(place, text, program=place.file("starter", STARTER, 0o755), listen=listen,
+    return Broker(place, text, program=place.file("starter", STARTER.replace(FDBROKERD, daemon), 0o755), listen=listen,
                   pass_fds={s.fileno() for s in sockets},
                   env={**os.environ, "TEST_FDS": " ".join(str(s.fileno()) for s in sockets), **env},
                   **options)
