@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "clone.h"
 
+#include "home.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -16,8 +18,8 @@
 /* How often, a millisecond apart, a clone is made that somebody else still has a copy of. */
 #define TRIES 50
 
-/* 0 if nobody can change the mount of `view` any more. */
-static int test_dissolved(int view)
+/* 0 if nobody can change the mount of `view` any more: this process, which is in no namespace with it, least of all. */
+static int test_unchangeable(int view)
 {
 	struct mount_attr attr = {.attr_clr = MOUNT_ATTR_RDONLY};
 
@@ -63,7 +65,7 @@ static uint64_t attributes_to_set(uint32_t attributes)
 static int dissolve(int tree, int view)
 {
 	close(tree);
-	return test_dissolved(view);
+	return test_unchangeable(view);
 }
 
 static int try_clone(int directory, uint32_t attributes, int namespace)
@@ -80,10 +82,38 @@ static int try_clone(int directory, uint32_t attributes, int namespace)
 	return error ? error : view;
 }
 
-int clone_directory(int directory, uint32_t attributes, int namespace)
+/* A view with a home. A copy of the tree's descriptor, in a fork, is no harm: it has been moved from there. */
+static int try_home(
+	int directory, uint32_t attributes, int namespace, struct homes *homes, int *home)
 {
-	int view = try_clone(directory, attributes, namespace);
+	int view;
+	int tree = make_tree(
+		directory, attributes_to_set(attributes) | MOUNT_ATTR_NODEV, namespace, &view);
 
+	if (tree < 0)
+		return tree;
+	*home = home_give(homes, tree);
+	int error = *home < 0 ? *home : 0;
+	close(tree);
+	if (!error)
+		error = test_unchangeable(view);
+	if (!error)
+		return view;
+	close(view);
+	if (*home >= 0)
+		close(*home);
+	*home = -1;
+	return error;
+}
+
+int clone_directory(
+	int directory, uint32_t attributes, int namespace, struct homes *homes, int *home)
+{
+	int view = homes ? try_home(directory, attributes, namespace, homes, home) : -1;
+
+	/* What failed there is no view any more; whether a dissolved one does is tried afresh. */
+	if (view < 0)
+		view = try_clone(directory, attributes, namespace);
 	/* Another thread has forked while the clone was made; the child closes what is not its own, or ends. */
 	for (int i = 0; view == -ENOTRECOVERABLE && i < TRIES; i++) {
 		usleep(1000);

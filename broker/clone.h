@@ -12,11 +12,16 @@
  * again, even as root of a user namespace; opening beneath its root goes on working. While any copy
  * of the first descriptor lives, all of that is possible: so nothing here may fork, and a view that
  * fails the test of it is not used.
+ *
+ * Where it can be, a view is not dissolved at once but attached in a mount namespace of its own (home.h): that is
+ * nobody's namespace, so nobody can do any of it there either.
  */
 #ifndef BROKER_CLONE_H
 #define BROKER_CLONE_H
 
 #include <stdint.h>
+
+struct homes;
 
 /* What a view allows beyond reading. Every view is nosuid and nodev. */
 enum view_attribute {
@@ -34,11 +39,16 @@ enum view_attribute {
 
 /*
  * Makes a view of `directory`, which was opened with O_PATH and stays the caller's, with `attributes`
- * (enum view_attribute) and, unless `namespace` is -1, the ids of that user namespace. Returns an O_PATH descriptor, close-on-exec, the caller's; or a negative errno:
- * -EINVAL (a file system in it cannot be idmapped), -EPERM (no CAP_SYS_ADMIN), -ENOSYS (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could
- * still be changed after it was dissolved).
+ * (enum view_attribute) and, unless `namespace` is -1, the ids of that user namespace. Returns an O_PATH
+ * descriptor, close-on-exec, the caller's; or a negative errno: -EINVAL (a file system in it cannot be idmapped),
+ * -EPERM (no CAP_SYS_ADMIN), -ENOSYS (the kernel is older than 5.12), -ENOTRECOVERABLE (the clone could still be
+ * changed when it should not have been).
+ *
+ * Unless `homes` is NULL, *home is the view's home, the caller's, which keeps it attached while it is open; or -1
+ * where it could not have one, which is no fault: the view is dissolved.
  */
-int clone_directory(int directory, uint32_t attributes, int namespace);
+int clone_directory(
+	int directory, uint32_t attributes, int namespace, struct homes *homes, int *home);
 
 /*
  * Opens the device node `relative` (canonical, relative) beneath `directory` with `flags`, as if in a view of it

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "confine.h"
 
+#include "empty.h"
 #include "policy.h"
 #include "syscalls.h"
 
@@ -24,23 +25,13 @@
  */
 int confine_root(void)
 {
-	int context = fsopen("tmpfs", FSOPEN_CLOEXEC), mount = -1, error = 0;
+	int mount = empty_mount(), error = 0;
 
-	if (context < 0)
-		return -errno;
-	if (fsconfig(context, FSCONFIG_SET_STRING, "mode", "0", 0) < 0 ||
-		fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (mount < 0)
+		return mount;
+	if (fchdir(mount) < 0 || chroot(".") < 0)
 		error = -errno;
-	if (!error) {
-		mount = fsmount(context, FSMOUNT_CLOEXEC,
-			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				MOUNT_ATTR_NOEXEC);
-		if (mount < 0 || fchdir(mount) < 0 || chroot(".") < 0)
-			error = -errno;
-	}
-	if (mount >= 0)
-		close(mount);
-	close(context);
+	close(mount);
 	return error;
 }
 

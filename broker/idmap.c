@@ -79,3 +79,21 @@ int idmap_namespace(const struct idmap *map)
 		;
 	return error ? error : namespace;
 }
+
+int idmap_find(struct idmaps *idmaps, const struct idmap *map)
+{
+	unsigned int count = idmaps->made < IDMAPS_KEPT ? idmaps->made : IDMAPS_KEPT;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (memcmp(&idmaps->kept[i].map, map, sizeof(*map)) == 0)
+			return fcntl(idmaps->kept[i].descriptor, F_DUPFD_CLOEXEC, 3);
+	int made = idmap_namespace(map);
+	if (made < 0)
+		return made;
+	unsigned int at = idmaps->made++ % IDMAPS_KEPT;
+	if (count == IDMAPS_KEPT)
+		close(idmaps->kept[at].descriptor);
+	idmaps->kept[at].map = *map;
+	idmaps->kept[at].descriptor = made;
+	return fcntl(made, F_DUPFD_CLOEXEC, 3);
+}

@@ -18,4 +18,20 @@ struct idmap {
  */
 int idmap_namespace(const struct idmap *map);
 
+/* Those that were made last are kept: making one takes a process. Starts as zero bytes. */
+#define IDMAPS_KEPT 64
+struct idmaps {
+	struct {
+		struct idmap map;
+		int descriptor;
+	} kept[IDMAPS_KEPT];
+	unsigned int made; /* so far */
+};
+
+/*
+ * The namespace of that map: one that is kept, or a new one in the place of the oldest. A copy, the caller's, since the
+ * oldest may go at any time; or a negative errno.
+ */
+int idmap_find(struct idmaps *idmaps, const struct idmap *map);
+
 #endif

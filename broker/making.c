@@ -2,6 +2,7 @@
 #include "making.h"
 
 #include "clone.h"
+#include "home.h"
 #include "mounts.h"
 #include "prompt.h"
 #include "template.h"
@@ -19,15 +20,13 @@
 /* Views and templates that a worker may name. */
 #define NAMED_MAX (1u << 20)
 
-/* User namespaces that are kept: making one takes a process. */
-#define NAMESPACES 64
-
 struct made {
 	char *path;
 	uint32_t attributes;
 	struct idmap map;
 	uint64_t place;		/* mounts_place */
 	uint64_t mounts;	/* mounts_signature, when it was made */
+	int home;		/* keeps what was made last attached (home.h), or -1 */
 	struct watches watches; /* of the answer that was given last */
 	uint32_t asked;		/* of a slot: the question by which it was taken last */
 	bool busy;		/* some thread makes it, and adds to ... */
@@ -46,6 +45,7 @@ struct making {
 	bool plain;
 	int mountinfo;
 	struct watcher watcher;
+	struct homes *homes;   /* NULL: there are none */
 	pthread_mutex_t mutex; /* of what follows, but for the `coming` of who is busy */
 	struct named *named;
 	size_t count, room;
@@ -53,12 +53,7 @@ struct making {
 	struct template_users users;
 	bool probed; /* ... whether there can be views at all: */
 	int probe;   /* 0 or a negative errno */
-	/* The user namespaces made last: one for each caller of an idmapped tree. */
-	struct {
-		struct idmap map;
-		int descriptor;
-	} namespaces[NAMESPACES];
-	unsigned int oldest;
+	struct idmaps idmaps;
 	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
@@ -70,14 +65,13 @@ struct making *making_new(bool plain)
 		return NULL;
 	making->plain = plain;
 	pthread_mutex_init(&making->mutex, NULL);
-	for (unsigned int i = 0; i < NAMESPACES; i++)
-		making->namespaces[i].descriptor = -1;
 	making->watcher.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	making->mountinfo = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (making->watcher.inotify < 0 || making->mountinfo < 0) {
 		free(making);
 		return NULL;
 	}
+	making->homes = home_start();
 	making->text = mounts_read(making->mountinfo);
 	return making;
 }
@@ -169,27 +163,6 @@ static uint64_t sign_mounts(const struct making *making, const char *path)
 }
 
 /*
- * The namespace of that map: one that is kept, or a new one in the place of the oldest. A copy, since the oldest may
- * go at any time.
- */
-static int find_namespace(struct making *making, const struct idmap *map)
-{
-	for (unsigned int i = 0; i < NAMESPACES; i++)
-		if (making->namespaces[i].descriptor >= 0 &&
-			memcmp(&making->namespaces[i].map, map, sizeof(*map)) == 0)
-			return fcntl(making->namespaces[i].descriptor, F_DUPFD_CLOEXEC, 3);
-	int namespace = idmap_namespace(map);
-	if (namespace < 0)
-		return namespace;
-	unsigned int at = making->oldest++ % NAMESPACES;
-	if (making->namespaces[at].descriptor >= 0)
-		close(making->namespaces[at].descriptor);
-	making->namespaces[at].map = *map;
-	making->namespaces[at].descriptor = namespace;
-	return fcntl(namespace, F_DUPFD_CLOEXEC, 3);
-}
-
-/*
  * Whether `error`, of cloning the directory, says that there can be no views here. That its ids cannot be mapped does
  * not: a mount beneath it may be mapped already, which is EPERM too.
  */
@@ -199,20 +172,22 @@ static bool denies_views(int directory, const struct made *made, int namespace, 
 		return false;
 	if (namespace < 0)
 		return true;
-	int view = clone_directory(directory, made->attributes, -1);
+	int view = clone_directory(directory, made->attributes, -1, NULL, NULL);
 	if (view >= 0)
 		close(view);
 	return view == -EPERM || view == -ENOSYS;
 }
 
-/* Opens the directory, watched, and clones it. The view or a negative errno. */
-static int open_view(struct making *making, struct made *made, int namespace, uint32_t *attributes)
+/* Opens the directory, watched, and clones it. The view, and its home or -1, or a negative errno. */
+static int open_view(
+	struct making *making, struct made *made, int namespace, uint32_t *attributes, int *home)
 {
 	int directory =
 		watch_directory(&making->watcher, made->path, &made->coming, abandon, making);
-	int view =
-		directory < 0 ? directory : clone_directory(directory, made->attributes, namespace);
+	int view = directory;
 
+	if (directory >= 0)
+		view = clone_directory(directory, made->attributes, namespace, making->homes, home);
 	*attributes = 0;
 	bool denied = directory >= 0 && denies_views(directory, made, namespace, view);
 	if (view == -EPERM && directory >= 0 && !denied)
@@ -229,11 +204,11 @@ static int open_view(struct making *making, struct made *made, int namespace, ui
 	return view;
 }
 
-/* Makes a view, or makes it anew, without the lock. The answer goes into `message`. */
-static void make(struct making *making, struct made *made, struct channel_message *message)
+/* Makes a view, or makes it anew, without the lock. The answer goes into `message`. The view's home, or -1. */
+static int make(struct making *making, struct made *made, struct channel_message *message)
 {
 	struct idmap map = made->map;
-	int namespace = -1, view;
+	int namespace = -1, home = -1, view;
 	uint32_t attributes = 0;
 
 	/* Whom a tree is for is settled when it is asked for; what is mapped, when it was named. */
@@ -243,25 +218,29 @@ static void make(struct making *making, struct made *made, struct channel_messag
 	}
 	pthread_mutex_lock(&making->mutex);
 	if (made->attributes & VIEW_IDMAP)
-	namespace = find_namespace(making, &map);
+	namespace = idmap_find(&making->idmaps, &map);
 	/* Signed before it is made: a mount that comes in between is noticed once too often. */
 	made->mounts = sign_mounts(making, made->path);
 	pthread_mutex_unlock(&making->mutex);
 	if ((made->attributes & VIEW_IDMAP) && namespace < 0)
 		view = namespace;
 	else
-		view = open_view(making, made, namespace, &attributes);
+		view = open_view(making, made, namespace, &attributes, &home);
 	if (namespace >= 0)
 		close(namespace);
 
 	int error = write_watches(&made->coming, message->text);
 	if (error && view >= 0) {
 		close(view);
+		if (home >= 0)
+			close(home);
 		view = error;
+		home = -1;
 	}
 	message->attributes = attributes;
 	message->error = view < 0 ? -view : 0;
 	message->descriptor = view < 0 ? -1 : view;
+	return home;
 }
 
 static void renew(struct making *making, struct made *made, struct channel_message *message)
@@ -270,13 +249,17 @@ static void renew(struct making *making, struct made *made, struct channel_messa
 
 	made->coming.count = 0;
 	made->coming.fold = false;
-	make(making, made, message);
+	int home = make(making, made, message);
 	pthread_mutex_lock(&making->mutex);
 	before = made->watches;
 	made->watches = made->coming;
+	int old = made->home;
+	made->home = home;
 	made->busy = false;
 	drop_unused(making, &before);
 	pthread_mutex_unlock(&making->mutex);
+	if (old >= 0)
+		close(old);
 }
 
 /* ---- naming ----------------------------------------------------------------------------------- */
@@ -319,6 +302,7 @@ static int add_named(struct making *making, const struct channel_message *messag
 				.path = named.path,
 				.attributes = named.attributes,
 				.map = named.map,
+				.home = -1,
 				.place = making->text ? mounts_place(making->text, named.path) : 0,
 			};
 	}
@@ -365,7 +349,7 @@ static void probe(struct making *making, struct channel_message *message)
 	pthread_mutex_lock(&making->mutex);
 	if (!making->probed) {
 		int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		int view = root < 0 ? -errno : clone_directory(root, 0, -1);
+		int view = root < 0 ? -errno : clone_directory(root, 0, -1, NULL, NULL);
 		if (root >= 0)
 			close(root);
 		if (view >= 0)
@@ -381,6 +365,15 @@ static void probe(struct making *making, struct channel_message *message)
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
+
+static struct made *new_slot(void)
+{
+	struct made *made = calloc(1, sizeof(*made));
+
+	if (made)
+		made->home = -1;
+	return made;
+}
 
 /*
  * Makes the slot that of the template and the caller that are asked for, with the lock. 0, or a negative errno: -EPROTO
@@ -401,7 +394,7 @@ static int take_slot(
 		return -EPROTO;
 	struct made **slot = &making->slots[message->index - making->count];
 	if (!*slot)
-		*slot = calloc(1, sizeof(**slot));
+		*slot = new_slot();
 	if (!*slot)
 		return -ENOMEM;
 	/* One that was overtaken has been given up, and the slot is another caller's by now. */
@@ -528,8 +521,11 @@ int making_mounts_descriptor(const struct making *making)
 void making_mounts(
 	struct making *making, void (*stale)(void *context, uint32_t index), void *context)
 {
+	size_t count = 0;
+
 	pthread_mutex_lock(&making->mutex);
 	char *text = mounts_read(making->mountinfo);
+	int *left = calloc(end(making), sizeof(*left));
 	for (size_t i = 0; i < end(making); i++) {
 		struct made *made = numbered(making, i);
 		if (!made)
@@ -541,8 +537,14 @@ void making_mounts(
 		if (text)
 			made->place = mounts_place(text, made->path);
 		stale(context, (uint32_t)i);
+		/* Without memory it goes when the view is made anew. */
+		if (made->home < 0 || !left)
+			continue;
+		left[count++] = made->home;
+		made->home = -1;
 	}
 	free(making->text);
 	making->text = text;
 	pthread_mutex_unlock(&making->mutex);
+	home_close(left, count);
 }

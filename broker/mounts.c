@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,6 +93,16 @@ uint64_t mounts_place(const char *text, const char *path)
 	for (size_t i = 0; i < deepest; i++)
 		hash = (hash ^ (unsigned char)path[i]) * HASH_PRIME;
 	return hash;
+}
+
+size_t mounts_count(const char *text)
+{
+	size_t count = 0;
+
+	/* A newline in a path is escaped. */
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
 }
 
 char *mounts_read(int file)

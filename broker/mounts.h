@@ -6,6 +6,7 @@
 #ifndef BROKER_MOUNTS_H
 #define BROKER_MOUNTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -13,6 +14,9 @@
  * `path`: their order, identity and options. It changes when any of them does.
  */
 uint64_t mounts_signature(const char *text, const char *path);
+
+/* How many mounts there are in `text`. */
+size_t mounts_count(const char *text);
 
 /* A number that stands for the place of the mount in `text` on which `path` lies. */
 uint64_t mounts_place(const char *text, const char *path);

@@ -42,6 +42,8 @@ static const struct condition {
 	{"clone", WORKER, false, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW | CLONE_THREAD, CLONE_THREAD}},
 	{"clone", MAKER, false, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW, 0}},
 	{"unshare", MAKER, false, {0, SCMP_CMP_EQ, CLONE_NEWUSER, 0}},
+	{"unshare", MAKER, false, {0, SCMP_CMP_EQ, CLONE_NEWNS, 0}},
+	{"setns", MAKER, false, {1, SCMP_CMP_EQ, CLONE_NEWNS, 0}},
 	{"rt_sigaction", BOTH, false, {0, SCMP_CMP_NE, SIGSYS, 0}},
 	{"kill", MAKER, false, {1, SCMP_CMP_EQ, SIGKILL, 0}},
 	{"ioctl", WORKER, false, {1, SCMP_CMP_EQ, SIOCOUTQ, 0}},

@@ -50,6 +50,9 @@ static const struct privilege_calls calls[] = {
 	{MAKER, 0, "to make views: private mounts of directories",
 		LIST("open_tree", "mount_setattr", "inotify_init1", "inotify_add_watch",
 			"inotify_rm_watch", "openat", "ioctl")},
+	{MAKER, 0, "to keep each view in a mount namespace of its own, beside nothing",
+		LIST("mount", "umount2", "fsopen", "fsconfig", "fsmount", "move_mount",
+			"pivot_root", "setns", "fchdir", "prlimit64")},
 	{MAKER, 0, "to find out what a client runs", LIST("stat", "lstat", "stat64")},
 	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
 		LIST("fork", "vfork", "wait4", "kill", "pipe2", "prctl", "unshare", "close_range",
@@ -76,15 +79,16 @@ static const char *const denied[] = {
 	/* The machine. */
 	"reboot", "swapon", "swapoff", "acct", "quotactl", "quotactl_fd", "settimeofday",
 	"clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "clock_adjtime64",
-	"sethostname", "setdomainname", "nfsservctl", "vhangup", "pivot_root", "fanotify_init",
-	"fanotify_mark", "mknod", "mknodat", NULL};
+	"sethostname", "setdomainname", "nfsservctl", "vhangup", "fanotify_init", "fanotify_mark",
+	"mknod", "mknodat", NULL};
 
 #define OF(processes) (PRIVILEGE_SUPERVISOR | (processes))
 
 static const struct privilege_capability capabilities[] = {
 	{OF(MAKER), 0, "CAP_SYS_ADMIN",
 		"views and the worker's empty root are mounts; network namespaces"},
-	{OF(0), 0, "CAP_SYS_CHROOT", "the worker enters its empty root"},
+	{OF(MAKER), 0, "CAP_SYS_CHROOT",
+		"the worker enters its empty root; each view has a mount namespace"},
 	{OF(0), 0, "CAP_SETPCAP", "the worker's bounding set becomes empty"},
 	{OF(0), 0, "CAP_KILL", "a worker of another user is ended"},
 	{OF(0), 0, "CAP_SETUID", "the worker becomes another user"},

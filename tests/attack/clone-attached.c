@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 
-int clone_directory(int directory, uint32_t attributes, int namespace)
+int clone_directory(
+	int directory, uint32_t attributes, int namespace, struct homes *homes, int *home)
 {
 	(void)namespace;
+	(void)homes;
+	(void)home;
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			    (attributes & VIEW_WRITABLE ? 0 : MOUNT_ATTR_RDONLY) |

@@ -12,10 +12,10 @@ import os
 import shutil
 import subprocess
 
-from broker import Broker, Client, Place, attempt
-from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, enter_user_namespace,
-                   have_user_namespaces, in_child, libc, mount, mount_setattr, move_mount, open_tree,
-                   result, unshare)
+from broker import Broker, Client, Place, attempt, homes
+from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC, as_user, can_attach,
+                   enter_user_namespace, have_user_namespaces, in_child, libc, mount, mount_setattr,
+                   move_mount, open_tree, result, unshare)
 from tap import Skip, check, equal, main
 
 HOLDER = 5001
@@ -23,16 +23,22 @@ NO_VIEW = os.environ["FDBROKERD_PLAIN"]
 KEPT = os.environ["FDBROKERD_KEPT"]
 
 
-def hold(program, attack):
-    """Runs attack(descriptor) as the holder of a descriptor of a file 0666 in a directory 0700."""
+def hold(program, attack, early=False):
+    """
+    Runs attack(descriptor) as the holder of a descriptor of a file 0666 in a directory 0700; `early`: who has a user
+    and a mount namespace of its own before it gets that.
+    """
     with Place() as place:
         place.directory("d", 0o700)
         path = place.file("d/f", "original\n", 0o666)
         policy = f"subject a {{\n user {HOLDER}\n allow read {place.name('d')}/*\n}}\n"
         with Broker(place, policy, program=program) as broker:
             def run():
+                if early:
+                    enter_user_namespace(CLONE_NEWNS)
                 with Client(broker.abstract) as client:
                     return attack(client.open(path))
+            equal(len(homes(broker)), int(program is None and can_attach()), "the views are not attached")
             got = as_user(HOLDER, run)
         with open(path) as file:
             return got, file.read()
@@ -69,7 +75,8 @@ def use_directly(descriptor):
 
 def as_namespace_root(descriptor):
     """All that root of a user and mount namespace of its own can try on the mount behind it."""
-    enter_user_namespace(CLONE_NEWNS)
+    if os.geteuid():
+        enter_user_namespace(CLONE_NEWNS)
     got = reopen(descriptor)
     got.append(attempt(mount_setattr, descriptor, "", 0, MOUNT_ATTR_RDONLY) == "OK" and
                overwrite(f"/proc/self/fd/{descriptor}"))
@@ -141,8 +148,9 @@ def test_giving_it_another_name_succeeds_where_there_is_no_view():
 def test_root_of_a_namespace():
     if not have_user_namespaces():
         raise Skip("no unprivileged user namespaces")
-    got, text = hold(None, as_namespace_root)
-    check(not any(got) and text == "original\n", got, text)
+    for early in (False, True):
+        got, text = hold(None, as_namespace_root, early)
+        check(not any(got) and text == "original\n", early, got, text)
 
 
 def test_root_of_a_namespace_succeeds_where_there_is_no_view():
@@ -220,28 +228,59 @@ def test_executing_what_was_opened():
         equal(with_mounts("exec", execute, [name]), 0)
 
 
-def hold_view(program):
+def hold_view(program, how):
     """The holder of the view's own descriptor, as root of a namespace: (successes, what it tried)."""
     with Place() as place:
         place.directory("d", 0o755)
         path = place.file("d/f", "original\n", 0o666)
-        done = subprocess.run([program, place.name("d"), str(HOLDER)], capture_output=True, text=True)
+        done = subprocess.run([program, place.name("d"), str(HOLDER), how], capture_output=True, text=True)
         if done.returncode == 77:
             raise Skip(done.stderr.strip())
         with open(path) as file:
             return done.returncode, file.read(), done.stdout + done.stderr
 
 
-def test_the_holder_of_the_view_itself():
-    successes, text, tried = hold_view(os.environ["VIEW"])
+def test_the_holder_of_a_dissolved_view_itself():
+    successes, text, tried = hold_view(os.environ["VIEW"], "dissolved")
     equal((successes, text), (0, "original\n"), tried)
     equal(tried.splitlines()[:2], ["write: EROFS", "mount_setattr: EINVAL"])
 
 
-def test_the_holder_of_the_view_succeeds_where_it_is_not_dissolved():
-    successes, text, tried = hold_view(os.environ["VIEW_ATTACHED"])
+def test_the_holder_of_an_attached_view_itself():
+    skip_unless_attached()
+    successes, text, tried = hold_view(os.environ["VIEW"], "home")
+    equal((successes, text), (0, "original\n"), tried)
+    equal(tried.splitlines()[:2], ["write: EROFS", "mount_setattr: EINVAL"])
+
+
+def test_the_holder_of_the_view_succeeds_where_it_is_attached_to_nothing():
+    successes, text, tried = hold_view(os.environ["VIEW_ATTACHED"], "dissolved")
     check(successes and text != "original\n", "the attack is worth nothing", tried)
     check("mount_setattr: succeeded" in tried, tried)
+
+
+def skip_unless_attached():
+    if not can_attach():
+        raise Skip("no mount namespace can be emptied here")
+
+
+def test_a_view_with_mounts_beneath_has_no_home():
+    skip_unless_attached()
+
+    def run(place, *mounted):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, MS_REC | MS_PRIVATE)
+        for name in mounted:
+            mount("tmpfs", place.directory(name), "tmpfs")
+        place.file("d/f", "original\n", 0o666)
+        return subprocess.run([os.environ["VIEW"], place.name("d"), str(HOLDER), "home"],
+                              capture_output=True).returncode
+    for mounted, code in (((), 0), (("d",), 0), (("d/m",), 98), (("d/a b",), 98), (("d/m", "d/m/n"), 98),
+                          (("beside", "d-not"), 0)):
+        with Place() as place:
+            place.directory("d")
+            got = in_child(run, place, *mounted)
+            check(got in (code, 77), mounted, got)
 
 
 def test_a_view_that_is_not_dissolved_is_not_used():

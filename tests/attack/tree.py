@@ -14,10 +14,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from broker import Broker, Client, Place, attempt
+from broker import Broker, Client, Place, attempt, homes, makers
 from linux import (AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNS, CLONE_NEWUSER, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC,
-                   SYS_MOUNT_SETATTR, as_user, become, can_idmap, enter_user_namespace, have_user_namespaces,
-                   in_child, libc, mount, mount_setattr, move_mount, open_tree, result, umount, unshare)
+                   SYS_MOUNT_SETATTR, as_user, become, can_attach, can_idmap, enter_user_namespace,
+                   have_user_namespaces, in_child, libc, mount, mount_setattr, move_mount, open_tree, result, umount,
+                   unshare)
 from tap import Skip, check, equal, main
 
 TREE = 7
@@ -52,9 +53,15 @@ class Held:
         self.broker.__exit__()
         self.place.__exit__()
 
-    def run(self, function, flags=0, uid=HOLDER):
-        """function(descriptor of the tree) as the holder."""
+    def is_attached(self):
+        """Whether all views are: each has a home."""
+        return len(homes(self.broker)) == int(self.broker.ready["summary"].split(" views")[0].split()[-1])
+
+    def run(self, function, flags=0, uid=HOLDER, early=False):
+        """function(descriptor of the tree) as the holder; `early`: in a user and a mount namespace of its own."""
         def holder():
+            if early:
+                enter_user_namespace(CLONE_NEWNS)
             with Client(self.broker.abstract) as client:
                 client.send(TREE, self.tree, flags)
                 _, error, _, descriptors = client.receive()
@@ -120,8 +127,77 @@ def test_reading_beneath_takes_no_broker():
 
 def test_there_is_no_way_out():
     with Held() as held:
+        equal(held.is_attached(), can_attach(), "the views are not attached")
         got = held.run(escapes)
         check("secret\n" not in got.values(), got)
+
+
+def skip_unless_attached():
+    if not can_attach():
+        raise Skip("no mount namespace can be emptied here: views are dissolved")
+
+
+def what_lies_above(program):
+    """What the holder of a tree finds by `..`, where other views were made before and after."""
+    with Place() as place:
+        names = [f"tree{i}" for i in range(4)]
+        for name in names:
+            place.file(f"{name}/{name}-file", name)
+        rules = "".join(f" allow tree {place.name(name)}\n" for name in names)
+        with Broker(place, f"subject a {{\n user {HOLDER}\n{rules}}}\n", program=program) as broker:
+            def run():
+                found = set()
+                with Client(broker.abstract) as client:
+                    for name in names:
+                        client.send(TREE, place.name(name))
+                        d = client.receive()[3][0]
+                        for way in ("..", "../..", f"../{name}"):
+                            try:
+                                found.update(f for f in os.listdir(os.open(way, os.O_RDONLY, dir_fd=d))
+                                             if not f.startswith(name))
+                            except FileNotFoundError:
+                                pass
+                        os.fchdir(d)
+                        os.chdir("..")
+                        found.update(f for f in os.listdir(".") if not f.startswith(name))
+                return found
+            return as_user(HOLDER, run)
+
+
+def test_no_tree_leads_into_another():
+    skip_unless_attached()
+    equal(what_lies_above(None), set())
+    check(what_lies_above(os.environ["FDBROKERD_STACKED"]), "the attack is worth nothing")
+
+
+def tasks_in(namespaces):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                if os.readlink(f"/proc/{pid}/task/{task}/ns/mnt") in namespaces:
+                    found.append(task)
+        except OSError:
+            pass  # it ended
+    return found
+
+
+def test_nobody_is_where_the_views_are():
+    skip_unless_attached()
+    with Held("tree,write-tree", more=" allow read /etc/*\n") as held:
+        count = len(homes(held.broker))
+        check(count >= 3 and held.is_attached(), count)
+        for _ in range(20):
+            os.rename(held.tree, held.place.name("old"))
+            os.rename(held.place.name("old"), held.tree)
+            held.run(lambda d: None)
+            namespaces = set(homes(held.broker))
+            equal((len(namespaces), tasks_in(namespaces)), (count, []))
+        # They are told apart from where the maker's own threads are, in one namespace more than it was started in.
+        own = {os.readlink(f"/proc/{pid}/task/{task}/ns/mnt") for pid in makers(held.broker)
+               for task in os.listdir(f"/proc/{pid}/task")}
+        equal(len(own), 2)
+        check(tasks_in(own))
 
 
 def test_the_ways_out_are_ways_out_where_there_is_no_view():
@@ -191,9 +267,25 @@ def test_directories_that_are_removed_while_they_are_held():
     check("secret\n" in hold_removed(NO_VIEW), "the attack is worth nothing")
 
 
+def change_propagation(directory, kind):
+    mount(None, f"/proc/self/fd/{directory}", None, kind)
+
+
 def namespace_attacks(directory):
-    enter_user_namespace(CLONE_NEWNS)
+    if os.geteuid():
+        enter_user_namespace(CLONE_NEWNS)
+    base = "/tmp/fdbroker-test-overlay"
+    mount("tmpfs", base, "tmpfs")
+    group = lambda source, target: result(libc.syscall(429, source, b"", target, b"", 0x144))  # MOVE_MOUNT_SET_GROUP
+    own = os.open(base, os.O_PATH)
     got = {
+        "shared": attempt(change_propagation, directory, 1 << 20),
+        "slave": attempt(change_propagation, directory, 1 << 19),
+        "unbindable": attempt(change_propagation, directory, 1 << 17),
+        "take its group": attempt(group, directory, own),
+        "give it a group": attempt(group, own, directory),
+        "mount over it": attempt(mount, "tmpfs", f"/proc/self/fd/{directory}", "tmpfs"),
+        "mount beneath it": attempt(mount, "tmpfs", f"/proc/self/fd/{directory}/sub", "tmpfs"),
         "mount_setattr": attempt(mount_setattr, directory, "", 0, MOUNT_ATTR_RDONLY),
         "recursive": attempt(lambda: result(libc.syscall(
             442, directory, b"", AT_EMPTY_PATH | 0x8000, (ctypes.c_uint64 * 4)(0, 1, 0, 0), 32))),
@@ -205,10 +297,8 @@ def namespace_attacks(directory):
         "remount": attempt(mount, None, f"/proc/self/fd/{directory}", None, 4096 | 32),
         "umount": attempt(lambda: result(libc.umount2(f"/proc/self/fd/{directory}".encode(), 2))),
     }
-    mount("tmpfs", "/tmp/fdbroker-test-overlay", "tmpfs")
     for name in ("upper", "work", "lower"):
-        os.mkdir(f"/tmp/fdbroker-test-overlay/{name}")
-    base = "/tmp/fdbroker-test-overlay"
+        os.mkdir(f"{base}/{name}")
     got["overlay upper"] = attempt(
         mount, "overlay", "/mnt", "overlay", 0,
         f"lowerdir={base}/lower,upperdir=/proc/self/fd/{directory},workdir={base}/work")
@@ -218,6 +308,14 @@ def namespace_attacks(directory):
     os.fchdir(directory)
     got["chroot"] = attempt(os.chroot, ".")
     got["chroot .."] = outcome(lambda: open("/../secret").read())
+    # Out of a root by a directory that lies outside of it.
+    os.fchdir(directory)
+    attempt(os.chroot, "sub")
+    for _ in range(10):
+        os.chdir("..")
+    got["chroot out of it"] = outcome(lambda: open("secret").read())
+    got["chroot to tmp"] = outcome(lambda: open("tmp/fdbroker-test-overlay").read())
+    os.fchdir(directory)
     got["pivot_root"] = attempt(lambda: result(libc.syscall(155, b".", b".")))
     got["write"] = attempt(lambda: os.open("f", os.O_WRONLY, dir_fd=directory))
     return got
@@ -229,14 +327,18 @@ def test_root_of_a_namespace():
     os.makedirs("/tmp/fdbroker-test-overlay", exist_ok=True)
     os.chmod("/tmp/fdbroker-test-overlay", 0o777)
     try:
-        with Held() as held:
-            got = held.run(namespace_attacks)
-            # Entering it as a root is no harm: nothing lies above.
-            equal(got.pop("chroot"), "OK")
-            check("OK" not in got.values() and "secret\n" not in got.values(), got)
-            equal(got["mount_setattr"], "EINVAL")
-            equal(got["write"], "EROFS")
-            equal(held.text("tree/f"), "original\n")
+        for early in (False, True):
+            with Held() as held:
+                equal(held.is_attached(), can_attach())
+                got = held.run(namespace_attacks, early=early)
+                # Entering it as a root is no harm: nothing lies above.
+                equal(got.pop("chroot"), "OK")
+                check("OK" not in got.values() and "secret\n" not in got.values(), got)
+                equal((got["mount_setattr"], got["recursive"]), ("EINVAL", "EINVAL"))
+                equal(got["chroot to tmp"], "ENOENT")
+                equal(got["write"], "EROFS")
+                equal(held.text("tree/f"), "original\n")
+                equal(held.is_attached(), can_attach())
     finally:
         os.rmdir("/tmp/fdbroker-test-overlay")
 
@@ -316,13 +418,80 @@ def test_mounts_beneath_are_there_and_as_safe():
             with open(f"{held.tree}/m/f", "w") as file:
                 file.write("mounted")
             os.chmod(f"{held.tree}/m/f", 0o666)
-            import time
             time.sleep(0.1)
             got = held.run(lambda d: (read_at(d, "m/f"), attempt(
                 lambda: os.open("m/f", os.O_WRONLY, dir_fd=d))))
             result(libc.umount2(f"{held.tree}/m".encode(), 2))
             return got
     equal(in_child(run), ("mounted", "EROFS"))
+
+
+def hold_over_a_mount(renew):
+    """What the holder of a tree sees of what a mount beneath it hides, after renew(held) had the view made anew."""
+    def run():
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        with Held() as held:
+            held.place.file("tree/m/hidden", "secret\n", 0o644)
+            mount("tmpfs", f"{held.tree}/m", "tmpfs")
+            os.chmod(f"{held.tree}/m", 0o755)
+            held.place.file("tree/m/f", "mounted\n", 0o644)
+            time.sleep(0.1)
+            mine, theirs = socket.socketpair()
+
+            def holder(d):
+                before = outcome(lambda: read_at(d, "m/hidden")), outcome(lambda: read_at(d, "m/f"))
+                theirs.send(b"x")
+                theirs.recv(1)
+                return before, (outcome(lambda: read_at(d, "m/hidden")), outcome(lambda: read_at(d, "m/f")))
+
+            def other():
+                mine.recv(1)
+                renew(held)
+                mine.send(b"r")
+            thread = threading.Thread(target=other)
+            thread.start()
+            got = held.run(holder)
+            thread.join()
+            umount(f"{held.tree}/m")
+            return got
+    return in_child(run)
+
+
+def rename_and_ask(held):
+    os.rename(held.tree, held.place.name("old"))
+    os.rename(held.place.name("old"), held.tree)
+    equal(held.run(lambda d: read_at(d, "f")), "original\n")
+
+
+def test_what_a_mount_hides_stays_hidden_from_who_holds_an_old_tree():
+    for renew in (rename_and_ask, lambda held: held.broker.stop()):
+        equal(hold_over_a_mount(renew), (("ENOENT", "mounted\n"),) * 2)
+
+
+def test_an_old_tree_is_as_safe_as_a_new_one():
+    with Held() as held:
+        mine, theirs = socket.socketpair()
+
+        def holder(d):
+            theirs.send(b"x")
+            theirs.recv(1)
+            got = {**escapes(d), **write_attacks(d)}
+            enter_user_namespace(CLONE_NEWNS)
+            got["mount_setattr"] = attempt(mount_setattr, d, "", 0, MOUNT_ATTR_RDONLY)
+            got["bind"] = attempt(mount, f"/proc/self/fd/{d}", "/mnt", None, 4096)
+            return got
+
+        def other():
+            mine.recv(1)
+            rename_and_ask(held)
+            mine.send(b"r")
+        thread = threading.Thread(target=other)
+        thread.start()
+        got = held.run(holder)
+        thread.join()
+        check("secret\n" not in got.values() and "OK" not in got.values(), got)
+        equal((got["mount_setattr"], got["open"]), ("EINVAL", "EROFS"))
 
 
 def test_each_holder_has_a_position_of_its_own():

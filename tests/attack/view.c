@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * view DIRECTORY UID: what the holder of a view's own descriptor can make of it. Makes a read-only view of
- * DIRECTORY, then, as UID and as root of a user and mount namespace, tries to write DIRECTORY/f by it.
- * Prints the name of each attack and what became of it; exits with the number of those that succeeded.
+ * view DIRECTORY UID home|dissolved: what the holder of a view's own descriptor can make of it. Makes a read-only view
+ * of DIRECTORY, with a home or without, then, as UID and as root of a user and mount namespace, tries to write
+ * DIRECTORY/f by it. Prints the name of each attack and what became of it; exits with the number of those that
+ * succeeded, 98 where the view has no home, which is what becomes of one with mounts beneath.
  */
 #include "clone.h"
+#include "home.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int successes;
@@ -79,19 +83,38 @@ static void attack(int view, const char *target)
 	report("move_mount", move_mount(view, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH));
 }
 
+/* The holder has the view's descriptor and nothing else of who made it. */
+static int hold(int view, const char *target, uid_t uid)
+{
+	dup2(view, 3);
+	close_range(4, UINT_MAX, 0);
+	if (become_namespace_root(uid) < 0) {
+		perror("no user namespace");
+		return 77;
+	}
+	attack(3, target);
+	return successes;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	int home = -1, status;
+
+	if (argc != 4)
 		return 99;
-	int view = clone_directory(open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC), 0, -1);
+	struct homes *homes = strcmp(argv[3], "home") == 0 ? home_start() : NULL;
+	int view = clone_directory(
+		open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC), 0, -1, homes, &home);
 	if (view < 0) {
 		fprintf(stderr, "no view: %s\n", strerror(-view));
 		return 99;
 	}
-	if (become_namespace_root((uid_t)atoi(argv[2])) < 0) {
-		perror("no user namespace");
-		return 77;
-	}
-	attack(view, argv[1]);
-	return successes;
+	if (strcmp(argv[3], "home") == 0 && home < 0)
+		return 98;
+	pid_t holder = fork();
+	if (holder == 0)
+		exit(hold(view, argv[1], (uid_t)atoi(argv[2])));
+	if (holder < 0 || waitpid(holder, &status, 0) < 0 || !WIFEXITED(status))
+		return 99;
+	return WEXITSTATUS(status);
 }

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A directory that is replaced, moved, removed or mounted over: never the old one, never a wrong error."""
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import time
 
-from broker import Broker, Client, Place, processes
-from linux import CLONE_NEWNS, in_child, libc, mount, result, umount, unshare
+from broker import Broker, Client, Place, homes, makers, processes
+from linux import CLONE_NEWNS, can_attach, in_child, libc, mount, result, umount, unshare
 from tap import check, equal, main
 
 ROUNDS = int(os.environ.get("FDBROKER_TEST_ROUNDS", 1000))
@@ -21,9 +22,9 @@ def exchange(one, other):
 class Setting:
     """A broker and a client that stays connected."""
 
-    def __init__(self, place, rules):
+    def __init__(self, place, rules, **options):
         text = "".join(f" {rule}\n" for rule in rules)
-        self.broker = Broker(place, f"subject a {{\n user 0\n{text}}}\n")
+        self.broker = Broker(place, f"subject a {{\n user 0\n{text}}}\n", **options)
 
     def __enter__(self):
         self.client = Client(self.broker.pathname)
@@ -55,12 +56,21 @@ def test_a_deploy_by_exchange():
         versions(place, "current", "next")
         with Setting(place, [f"allow read {place.name('current')}/*"]) as s:
             wanted = "current"
+            held = descriptors(s)
             for round in range(ROUNDS):
                 equal(s.read(place.name("current/f")), wanted, round)
                 exchange(place.name("current"), place.name("next"))
                 wanted = "next" if wanted == "current" else "current"
                 equal(s.read(place.name("current/f")), wanted, round)
             equal(len(s.broker.events("ready")), 1)
+            # One view, which one home keeps attached, and nothing of those before.
+            equal(len(homes(s.broker)), int(can_attach()))
+            equal(descriptors(s), held)
+
+
+def descriptors(s):
+    """How many the maker has."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in makers(s.broker))
 
 
 def test_a_deploy_by_two_renames():
@@ -326,6 +336,49 @@ def test_busy_connections_do_not_hide_a_change():
                 c.socket.close()
 
 
+def test_more_views_than_half_of_the_descriptors():
+    """The rest of the views are dissolved; the maker goes on making them."""
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    with Place() as place:
+        names = [f"d{i}" for i in range(70)]
+        versions(place, *names)
+        with Setting(place, [f"allow read {place.name(n)}/*" for n in names], preexec_fn=few) as s:
+            for _ in range(3):
+                for name in names:
+                    equal(s.read(place.name(f"{name}/f")), name)
+                    versions(place, "next")
+                    exchange(place.name(name), place.name("next"))
+                    equal(s.read(place.name(f"{name}/f")), "next")
+                    exchange(place.name(name), place.name("next"))
+            if can_attach():
+                check(30 < len(homes(s.broker)) < 50, homes(s.broker))
+
+
+def test_a_root_that_is_no_mount_point():
+    """In a chroot no mount namespace can be emptied: the views are dissolved, and serve as others do."""
+    def run(place):
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, 1 << 14 | 1 << 18)
+        root = place.directory("root")
+        for entry in os.scandir("/"):
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), f"{root}/{entry.name}")
+            elif entry.is_dir():
+                os.mkdir(f"{root}/{entry.name}")
+                mount(entry.path, f"{root}/{entry.name}", None, 4096 | 16384)
+        versions(place, "current", "next")
+        with Setting(place, [f"allow read {place.name('current')}/*"], command=("chroot", root)) as s:
+            for wanted in ["current", "next"] * 5:
+                equal(s.read(place.name("current/f")), wanted)
+                exchange(place.name("current"), place.name("next"))
+            equal((homes(s.broker), s.broker.noise, s.broker.events("view")), ([], [], []))
+        for entry in os.scandir(root):
+            if not entry.is_symlink():
+                umount(entry.path)
+    with Place() as place:
+        in_child(run, place)
+
+
 def test_an_unmounted_file_system_is_released():
     def run(place):
         unshare(CLONE_NEWNS)
@@ -346,6 +399,7 @@ def test_an_unmounted_file_system_is_released():
                 while image in subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout:
                     check(time.monotonic() < end, "it is still busy")
                     time.sleep(0.05)
+                equal(homes(s.broker), [])
                 equal(s.answer(place.name("m/f")), "ENOENT")
         finally:
             subprocess.run(["umount", "-q", place.name("m")])

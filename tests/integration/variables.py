@@ -7,8 +7,8 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from broker import Broker, Client, Place
-from linux import CLONE_NEWNS, as_user, in_child, libc, mount, result, umount, unshare
+from broker import Broker, Client, Place, homes
+from linux import CLONE_NEWNS, as_user, can_attach, in_child, libc, mount, result, umount, unshare
 from tap import Skip, check, equal, main
 
 TREE, LIST = 7, 6
@@ -302,6 +302,8 @@ def test_more_callers_than_there_are_places_for(place):
         equal(len(world.held()) - before, 99)
         # What is watched is bounded as well: the way to all of them, and the last step to each.
         equal(watches(world), len(place.path.split("/")) + 1 + 100)
+        # And so is what keeps the views attached: that of a place's owner before is gone.
+        equal(len(homes(world.broker)), 99 if can_attach() else 0)
         equal(len(world.broker.events("ready")), 1)
 
 

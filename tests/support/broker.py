@@ -249,6 +249,31 @@ def processes(pid):
         return [pid] + [p for child in file.read().split() for p in processes(int(child))]
 
 
+def makers(broker):
+    """The pids of the makers: one for each worker."""
+    found = []
+    for pid in processes(broker.process.pid):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if b"--maker" in file.read().split(b"\0"):
+                found.append(pid)
+    return found
+
+
+def homes(broker):
+    """The mount namespaces that the maker has descriptors of, but for those that its own threads are in."""
+    held, own = [], set()
+    for pid in makers(broker):
+        own.update(os.readlink(f"/proc/{pid}/task/{task}/ns/mnt") for task in os.listdir(f"/proc/{pid}/task"))
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                link = os.readlink(f"/proc/{pid}/fd/{number}")
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if link.startswith("mnt:"):
+                held.append(link)
+    return [link for link in held if link not in own]
+
+
 def attempt(function, *arguments):
     """The name of the errno that a call fails with, or "OK"."""
     try:

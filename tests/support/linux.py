@@ -76,6 +76,18 @@ def can_idmap(directory):
     return not failed
 
 
+def can_attach():
+    """Whether views can stay attached: whether a mount namespace can be emptied, which takes a root that is a mount."""
+    def attempt():
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, MS_REC | 1 << 19)
+        return True
+    try:
+        return in_child(attempt)
+    except OSError:
+        return False
+
+
 def link_descriptor(descriptor, target):
     """Gives what is open another name; os.link() would link the link of procfs itself."""
     return result(libc.linkat(AT_FDCWD, b"/proc/self/fd/%d" % descriptor, AT_FDCWD, os.fsencode(target), 0x400))
