@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,9 @@
 
 /* Processes that were killed and have not ended: what they do hangs in a file system. */
 #define LINGERING_MAX 64
+
+/* ms between two looks whether the caller has stopped one. */
+#define STOP_LOOK 50
 
 /* What the process says, once; the descriptor comes with it. */
 struct answer {
@@ -69,6 +73,20 @@ static void keep_two(int *channel, int *object)
 	close_range(*object >= 0 ? 2 : 1, UINT_MAX, 0);
 }
 
+/*
+ * The caller whose uid it gets can send it signals. None but SIGKILL and SIGSTOP shall do anything: least of all leave a
+ * file with what the maker has in memory (core(5)), which would be his.
+ */
+static void leave_no_core(void)
+{
+	struct rlimit none = {0};
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	setrlimit(RLIMIT_CORE, &none);
+}
+
 static _Noreturn void be_agent(const struct identity *identity, const struct act *act, int channel)
 {
 	struct act mine = *act;
@@ -76,6 +94,7 @@ static _Noreturn void be_agent(const struct identity *identity, const struct act
 	int made;
 
 	keep_two(&channel, &mine.object);
+	leave_no_core();
 	answer.error = become(identity);
 	made = answer.error ? -1 : act_do(&mine, &answer.watch);
 	if (!answer.error && made < 0)
@@ -132,8 +151,19 @@ static void end(pid_t pid, bool answered)
 	linger(pid);
 }
 
-/* The descriptor that came, if any, or a negative errno. */
-static int receive_answer(int channel, int ms, struct answer *answer)
+/* Whether somebody has stopped it (SIGSTOP). */
+static bool is_stopped(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+}
+
+/*
+ * The descriptor that came, if any, or a negative errno. One that is stopped is not waited for: its caller would take
+ * the places of those who want the same address for as long as he likes.
+ */
+static int receive_answer(int channel, pid_t pid, int ms, struct answer *answer)
 {
 	union control control;
 	struct iovec part = {.iov_base = answer, .iov_len = sizeof(*answer)};
@@ -149,11 +179,16 @@ static int receive_answer(int channel, int ms, struct answer *answer)
 
 	for (;;) {
 		int64_t left = deadline - clock_ms();
-		int ready = poll(&source, 1, left > 0 ? (int)left : 0);
+		int ready = poll(&source, 1,
+			left <= 0	   ? 0
+			: left < STOP_LOOK ? (int)left
+					   : STOP_LOOK);
 		if (ready > 0)
 			break;
 		if (ready == 0 && left <= 0)
 			return -ETIMEDOUT;
+		if (is_stopped(pid))
+			return -ECONNABORTED;
 	}
 	ssize_t length = recvmsg(channel, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct cmsghdr *rights = length > 0 ? CMSG_FIRSTHDR(&header) : NULL;
@@ -180,7 +215,7 @@ int agent_run(const struct identity *identity, const struct act *act, int ms, in
 		be_agent(identity, act, channel[1]);
 	int error = pid < 0 ? -errno : 0;
 	close(channel[1]);
-	int made = error ? error : receive_answer(channel[0], ms, &answer);
+	int made = error ? error : receive_answer(channel[0], pid, ms, &answer);
 	close(channel[0]);
 	if (!error)
 		end(pid, made != -ETIMEDOUT);

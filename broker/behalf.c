@@ -80,6 +80,35 @@ static bool is_inherited(const struct behalf *behalf, const char *text)
 }
 
 /*
+ * Whether it names one of our own processes, and not a client: so do a socket that listens, the other end of one that was
+ * accepted, and the channels between us, which anybody who holds them can bind to a name.
+ */
+static bool names_us(int client)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer), bytes = sizeof(int);
+	int listens = 1;
+
+	return getsockopt(client, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) < 0 || listens ||
+	       getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
+	       peer.pid == getppid() || peer.pid == getpid();
+}
+
+/*
+ * Whether who is at its other end has a name. Whoever connects to us needs none, and whatever is connected to has one:
+ * the client's end of a connection to some service of root's, bound to a name that is ours in another root directory or
+ * network namespace, would name root too.
+ */
+static bool has_named_peer(int client)
+{
+	struct sockaddr_un address;
+	socklen_t length = sizeof(address);
+
+	return getpeername(client, (struct sockaddr *)&address, &length) == 0 &&
+	       length > offsetof(struct sockaddr_un, sun_path);
+}
+
+/*
  * Whether it is one end of a connection that somebody made to an address of ours. Others, such as the channels between
  * our own processes, would name somebody too: root.
  */
@@ -93,13 +122,17 @@ static bool is_ours(const struct behalf *behalf, int client)
 
 	if (getsockopt(client, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET ||
 		getsockname(client, (struct sockaddr *)&address, &length) < 0 ||
-		address.sun_family != AF_UNIX)
+		address.sun_family != AF_UNIX || names_us(client))
 		return false;
 	if (length <= offsetof(struct sockaddr_un, sun_path) || length > sizeof(address))
 		return false;
 	memcpy(text, address.sun_path, length - offsetof(struct sockaddr_un, sun_path));
-	if (!text[0])
+	if (!text[0]) {
 		text[0] = '@';
+		/* Ours have no NUL byte within, and none behind. */
+		if (strlen(text) != length - offsetof(struct sockaddr_un, sun_path))
+			return false;
+	}
 	for (unsigned int i = 0; i < behalf->options->address_count; i++)
 		if (strcmp(listen_bound(behalf->options->addresses[i]), text) == 0)
 			return true;
@@ -197,8 +230,13 @@ int behalf_answer(const struct behalf *behalf, struct channel_message *message)
 	int error = is_covered(behalf, message) && is_ours(behalf, message->descriptor)
 			    ? find_identity(message->descriptor, &identity)
 			    : -EPROTO;
-	int made = error;
+	int made;
 
+	if (!error && has_named_peer(message->descriptor)) {
+		free(identity.groups);
+		error = -EACCES;
+	}
+	made = error;
 	if (!error) {
 		made = do_it(behalf, &identity, message, &watch);
 		free(identity.groups);

@@ -172,6 +172,7 @@ static int run_watch(struct operations *operations, const struct peer *peer,
 		record_failure(operations, peer, request, &outcome, instance);
 		return instance;
 	}
+	record_success(operations, peer, request, &outcome);
 	memcpy(operations->data, &watch, sizeof(watch));
 	reply->data = operations->data;
 	reply->data_length = sizeof(watch);

@@ -152,12 +152,23 @@ def test_what_no_worker_asks_ends_the_maker():
             "nothing": ("CHANNEL_CONNECT", 0, {"sent": []}),
             "two": ("CHANNEL_CONNECT", 0, {"sent": "twice"}),
             "a watch on nothing": ("CHANNEL_NOTIFY", 0, {"attributes": 0x100}),
+            "its own channel, bound to a name that begins like ours": ("CHANNEL_CONNECT", 0, {"sent": "bound"}),
+            "the client's end, bound to such a name": ("CHANNEL_CONNECT", 0, {"sent": "client"}),
             "a rule more": ("CHANNEL_SOCKET", 3, {"sent": [], "rights": 3, "text": b"/run/x"}),
         }.items():
             name, index, more = arguments
             with Taken(place, *connections(place)) as taken:
                 sent = more.get("sent")
-                if isinstance(sent, str):
+                name_of_ours = "\0" + taken.broker.abstract[1:]
+                if sent == "bound":
+                    taken.channel.bind(name_of_ours + "\0x")
+                    more["sent"] = [taken.channel]
+                elif sent == "client":
+                    end = socket.socket(socket.AF_UNIX, SEQPACKET)
+                    end.bind(name_of_ours + "\0x")
+                    end.connect(name_of_ours)
+                    more["sent"] = [end]
+                elif isinstance(sent, str):
                     more["sent"] = {"channel": [taken.channel], "questions": [taken.questions],
                                     "twice": [taken.connection] * 2}[sent]
                 equal(taken.ask(name, index, **more), None, what)

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pwd
 import re
+import resource
 import socket
 import stat
 import struct
@@ -16,7 +17,7 @@ from broker import Broker, Client, Place, attempt, tool
 from linux import as_user, in_child, libc, result
 from endpoints import (BIND, CONNECT, DGRAM, ME, OTHER, SEQPACKET, STREAM, alone, answer, fill, get_socket, listener,
                        none_left, peer, peer_groups, rules, wait_for_helper)
-from tap import check, equal, main
+from tap import Skip, check, equal, main
 
 NONBLOCK = socket.SOCK_NONBLOCK
 
@@ -564,6 +565,91 @@ def test_a_connect_that_blocks_keeps_nobody_waiting():
 
 
 @alone
+def test_what_one_caller_stops_keeps_no_other_waiting():
+    """As many as may be under way for one address, all of one caller, who stops them; the service is in good health."""
+    with Place() as place:
+        good = listener(place.name("good"), backlog=1000, mode=0o777)
+
+        def serve():
+            while True:
+                try:
+                    good.accept()[0].close()
+                except OSError:
+                    return
+        thread = threading.Thread(target=serve)
+        with Broker(place, rules(f"allow connect unix:{place.name('good')}", user="5001-5002"),
+                    options=("--open-timeout", "5")) as broker:
+            thread.start()
+            def attack():
+                with Client(broker.abstract) as client:
+                    client.socket.setblocking(False)
+                    while True:
+                        for _ in range(100):
+                            try:
+                                client.send(CONNECT, f"unix:{place.name('good')}", STREAM)
+                            except BlockingIOError:
+                                break
+                        for _ in range(100):
+                            attempt(os.kill, -1, 19)
+                        try:
+                            while got := client.receive():
+                                for descriptor in got[3]:
+                                    os.close(descriptor)
+                        except BlockingIOError:
+                            pass
+            attacker = os.fork()
+            if attacker == 0:
+                try:
+                    os.setgroups([])
+                    os.setresgid(ME, ME, ME)
+                    os.setresuid(ME, ME, ME)
+                    attack()
+                finally:
+                    os._exit(1)
+            try:
+                for _ in range(5):
+                    wait_for_helper(broker)
+                    begin = time.monotonic()
+                    equal(answer(broker, CONNECT, f"unix:{place.name('good')}", uid=OTHER), "OK")
+                    check(time.monotonic() - begin < 1, time.monotonic() - begin)
+            finally:
+                os.kill(attacker, 9)
+                os.waitpid(attacker, 0)
+                good.shutdown(socket.SHUT_RDWR)
+                thread.join()
+        good.close()
+
+
+@alone
+def test_no_signal_of_the_callers_leaves_what_the_maker_remembers():
+    with Place() as place, open("/proc/sys/kernel/core_pattern") as pattern:
+        full, held = fill(place.name("full"))
+        d = place.directory("d", 0o777)
+        limit = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (limit[1], limit[1]))
+        if not limit[1] or pattern.read() != "core\n":
+            raise Skip("this machine has core dumps elsewhere, or none")
+        with Broker(place, rules(f"allow connect unix:{place.name('full')}"), options=("--open-timeout", "2"),
+                    cwd=d) as broker:
+            def run():
+                with Client(broker.abstract) as client:
+                    client.send(CONNECT, f"unix:{place.name('full')}", STREAM)
+                    pid = int(os.read(found[0], 16))
+                    for signal in (3, 4, 6, 7, 8, 11, 5, 15, 24):
+                        os.kill(pid, signal)
+                    return client.receive()[1]
+            found = os.pipe()
+            thread = threading.Thread(target=lambda: os.write(found[1], str(wait_for_helper(broker)).encode()))
+            thread.start()
+            equal(as_user(ME, run), errno.ETIMEDOUT)
+            thread.join()
+            equal(os.listdir(d), [])
+        for s in held:
+            s.close()
+        full.close()
+
+
+@alone
 def test_a_caller_who_ends_or_stops_the_process_harms_himself_alone():
     with Place() as place:
         full, held = fill(place.name("full"))
@@ -575,7 +661,7 @@ def test_a_caller_who_ends_or_stops_the_process_harms_himself_alone():
                     os.kill(int(os.read(found[0], 16)), signal)
                     return client.receive()[1]
             found = os.pipe()
-            for signal, wanted in ((9, errno.ECONNABORTED), (19, errno.ETIMEDOUT)):
+            for signal, wanted in ((9, errno.ECONNABORTED), (19, errno.ECONNABORTED)):
                 thread = threading.Thread(
                     target=lambda: os.write(found[1], str(wait_for_helper(broker)).encode()))
                 thread.start()

@@ -95,6 +95,15 @@ def test_events_of_what_the_caller_cannot_reach():
             equal(answer(broker, place.path, CREATE), "EACCES")
 
 
+def test_what_is_granted_is_recorded():
+    with Place() as place:
+        d = place.directory("d")
+        with Broker(place, rules(f"allow watch {d}"), options=("--log-grants",)) as broker:
+            equal(answer(broker, d, CREATE), "OK")
+            record = broker.wait_event("request")
+            equal((record["right"], record["verdict"], record["path"], record["uid"]), ("watch", "allow", d, ME))
+
+
 def test_another_directory_of_the_same_name_is_watched_anew():
     with Place() as place:
         d = place.directory("d")
