@@ -152,6 +152,7 @@ static int bind_pathname(int made, const struct act *act)
 	char directory[4096];
 	const char *name = strrchr(act->name, '/') + 1;
 	size_t length = (size_t)(name - act->name);
+	struct stat status;
 
 	if (strlen(name) >= sizeof(address.local.sun_path) || length >= sizeof(directory))
 		return -ENAMETOOLONG;
@@ -160,6 +161,11 @@ static int bind_pathname(int made, const struct act *act)
 	int found = find(directory, O_DIRECTORY);
 	if (found < 0)
 		return found;
+	/* There what is made gets the directory's group, and the rule's would be given to nobody. */
+	if (syscall(SYS_fstat, found, &status) < 0)
+		return -errno;
+	if ((status.st_mode & S_ISGID) && status.st_gid != act->group)
+		return -EPERM;
 	umask(0);
 	if (fchdir(found) < 0 || fchmod(made, act->at.mode & 0777) < 0)
 		return -errno;

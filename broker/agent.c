@@ -19,8 +19,9 @@
 #define END_PAUSE 10
 #define END_TRIES 100
 
-/* Processes that were killed and have not ended: what they do hangs in a file system. */
-#define LINGERING_MAX 64
+/* Processes at once, and of one uid: some may have been killed and not have ended, since what they do hangs. */
+#define AGENTS_MAX    256
+#define AGENTS_OF_UID 16
 
 /* ms between two looks whether the caller has stopped one. */
 #define STOP_LOOK 50
@@ -109,46 +110,60 @@ static _Noreturn void be_agent(const struct identity *identity, const struct act
 /* ---- the maker's thread ----------------------------------------------------------------------- */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pid_t lingering[LINGERING_MAX]; /* 0: none */
+/* Those that live, or could not be ended yet: 0: a free place, -1: one that is taken. */
+static struct {
+	pid_t pid;
+	uid_t uid;
+} agents[AGENTS_MAX];
 
-/* Takes note of those that have ended meanwhile. False where there are too many of them for one more. */
-static bool bury(void)
+/*
+ * Takes a place for one of that uid; those that have ended meanwhile lose theirs. -1 where there is none: who hangs many
+ * in a file system keeps nobody else from his.
+ */
+static int reserve(uid_t uid)
 {
-	bool room = false;
+	unsigned int same = 0;
+	int place = -1;
 
 	pthread_mutex_lock(&mutex);
-	for (unsigned int i = 0; i < LINGERING_MAX; i++) {
-		if (lingering[i] && waitpid(lingering[i], NULL, WNOHANG) != 0)
-			lingering[i] = 0;
-		room = room || !lingering[i];
+	for (int i = 0; i < AGENTS_MAX; i++) {
+		if (agents[i].pid > 0 && waitpid(agents[i].pid, NULL, WNOHANG) != 0)
+			agents[i].pid = 0;
+		same += agents[i].pid && agents[i].uid == uid;
+		if (!agents[i].pid)
+			place = i;
+	}
+	if (same >= AGENTS_OF_UID)
+		place = -1;
+	if (place >= 0) {
+		agents[place].pid = -1;
+		agents[place].uid = uid;
 	}
 	pthread_mutex_unlock(&mutex);
-	return room;
+	return place;
 }
 
-static void linger(pid_t pid)
+/* The place is free, or goes on being that process's until it has ended. */
+static void leave(int place, pid_t pid)
 {
 	pthread_mutex_lock(&mutex);
-	for (unsigned int i = 0; i < LINGERING_MAX; i++) {
-		if (lingering[i])
-			continue;
-		lingering[i] = pid;
-		break;
-	}
+	agents[place].pid = pid;
 	pthread_mutex_unlock(&mutex);
 }
 
 /* It has nothing more to do, whether it knows or not: the caller may have stopped it (SIGSTOP). */
-static void end(pid_t pid, bool answered)
+static void end(int place, pid_t pid, bool answered)
 {
 	kill(pid, SIGKILL);
 	for (int i = 0; i < END_TRIES; i++) {
-		if (waitpid(pid, NULL, answered ? 0 : WNOHANG) != 0)
+		if (waitpid(pid, NULL, answered ? 0 : WNOHANG) != 0) {
+			leave(place, 0);
 			return;
+		}
 		/* A moment for the signal to have done its work. */
 		poll(NULL, 0, END_PAUSE);
 	}
-	linger(pid);
+	leave(place, pid);
 }
 
 /* Whether somebody has stopped it (SIGSTOP). */
@@ -206,10 +221,13 @@ int agent_run(const struct identity *identity, const struct act *act, int ms, in
 	struct answer answer = {0};
 	int channel[2];
 
-	if (!bury())
+	int place = reserve(identity->uid);
+	if (place < 0)
 		return -ETIMEDOUT;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0) {
+		leave(place, 0);
 		return -errno;
+	}
 	pid_t pid = fork();
 	if (pid == 0)
 		be_agent(identity, act, channel[1]);
@@ -217,8 +235,10 @@ int agent_run(const struct identity *identity, const struct act *act, int ms, in
 	close(channel[1]);
 	int made = error ? error : receive_answer(channel[0], pid, ms, &answer);
 	close(channel[0]);
-	if (!error)
-		end(pid, made != -ETIMEDOUT);
+	if (error)
+		leave(place, 0);
+	else
+		end(place, pid, made != -ETIMEDOUT);
 	*watch = answer.watch;
 	return made;
 }

