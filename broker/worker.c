@@ -413,8 +413,9 @@ int worker_run(const struct options *options, int log)
 	worker->options = options;
 	worker->channel = options->worker;
 	worker->log = log;
+	/* The process ends, and what has been loaded with it. */
 	if (prepare(worker) || start_serving(worker))
-		return 1;
+		_exit(1);
 	loop_run(worker->house.loops[0]);
 	if (worker->handover)
 		hand_over(worker);

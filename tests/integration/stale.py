@@ -217,7 +217,7 @@ def test_mounts_come_and_go():
                 time.sleep(0.1)
                 equal(s.read(place.name("d/f")), "d")
     with Place() as place:
-        in_child(run, place)
+        in_child(run, place, timeout=max(30, MOUNTS))
 
 
 def test_an_unmounting_is_heard_of_at_once_where_no_view_is():
