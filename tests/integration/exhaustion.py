@@ -162,7 +162,9 @@ def test_many_connections():
             wrong, idle = run()
             print(f"# {count} connections, {idle:.0f} bytes of the worker's memory each while idle")
             equal(wrong, 0)
-            check(idle <= 500, idle)
+            # A sanitizer's own memory says nothing.
+            with open(f"/proc/{broker.worker}/maps") as maps:
+                check(idle <= 500 or "libasan" in maps.read(), idle)
 
 
 def connect(address):
