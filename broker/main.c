@@ -78,8 +78,9 @@ int main(int argc, char **argv)
 	}
 	if (options.maker >= 0)
 		return maker_run(&options, options.maker);
+	/* The answer is the status, and nothing that happens on the way out may change it. */
 	if (options.resume_check >= 0)
-		return resume_check(options.resume_check);
+		_exit(resume_check(options.resume_check));
 	log = options.resume >= 0 ? -1 : open_log(options.log);
 	if (log < 0 && options.resume < 0)
 		return 1;
