@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Threads of a lane never end, and some jobs are left with them: no leak of the lane's. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
