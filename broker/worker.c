@@ -361,25 +361,40 @@ static int start_serving(struct worker *worker)
 	return error ? report_failure("starting to serve", error) : 0;
 }
 
-/* Nothing more is begun, and what cannot be asked for again has a moment to end; then another worker goes on. */
-static void hand_over(struct worker *worker)
+/* Ends the loops but the first, which is this thread's and has ended. */
+static void join_threads(struct worker *worker)
 {
 	struct house *house = &worker->house;
+
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		loop_stop(house->loops[i]);
+	for (unsigned int i = 1; i < house->loop_count; i++)
+		pthread_join(worker->threads[i], NULL);
+}
+
+/* Records what has been counted and not been told yet. */
+static void tell_sums(struct worker *worker)
+{
 	const struct record record = {
 		.line = &worker->line,
 		.log = worker->log,
 		.sums = worker->service.sums,
 	};
 
-	for (unsigned int i = 1; i < house->loop_count; i++)
-		loop_stop(house->loops[i]);
-	for (unsigned int i = 1; i < house->loop_count; i++)
-		pthread_join(worker->threads[i], NULL);
+	record_due(&record, INT64_MAX);
+}
+
+/* Nothing more is begun, and what cannot be asked for again has a moment to end; then another worker goes on. */
+static void hand_over(struct worker *worker)
+{
+	struct house *house = &worker->house;
+
+	join_threads(worker);
 	/* One time for all of them: the supervisor does not wait longer for more threads. */
 	int64_t end = clock_ms() + HANDOVER_TIME;
 	for (unsigned int i = 0; i < house->loop_count; i++)
 		loop_finish(house->loops[i], end);
-	record_due(&record, INT64_MAX);
+	tell_sums(worker);
 }
 
 /*
@@ -389,19 +404,11 @@ static void hand_over(struct worker *worker)
 static void end_serving(struct worker *worker)
 {
 	struct house *house = &worker->house;
-	const struct record record = {
-		.line = &worker->line,
-		.log = worker->log,
-		.sums = worker->service.sums,
-	};
 
-	for (unsigned int i = 1; i < house->loop_count; i++)
-		loop_stop(house->loops[i]);
-	for (unsigned int i = 1; i < house->loop_count; i++)
-		pthread_join(worker->threads[i], NULL);
+	join_threads(worker);
 	for (unsigned int i = 0; i < house->loop_count; i++)
 		loop_free(house->loops[i]);
-	record_due(&record, INT64_MAX);
+	tell_sums(worker);
 }
 
 int worker_run(const struct options *options, int log)
