@@ -9,7 +9,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -47,10 +49,32 @@ static int enter_nothing(void)
 	return error;
 }
 
+/*
+ * Opens what /proc has under that name about this thread: a descriptor, or a negative errno. By the thread's own
+ * number and not as thread-self, which is below the directory of the process: whoever reaps the process removes
+ * that from memory while the threads, as they end, remove theirs, and spins in the kernel until they are through.
+ * That was seconds in which the supervisor did nothing else.
+ */
+static int open_own(const struct homes *homes, const char *name)
+{
+	char self[64], path[128];
+	ssize_t length = readlinkat(homes->proc, "thread-self", self, sizeof(self) - 1);
+
+	if (length < 0)
+		return -errno;
+	self[length] = '\0';
+	const char *slash = strrchr(self, '/');
+	if (!slash)
+		return -EPROTO;
+	snprintf(path, sizeof(path), "%s/%s", slash + 1, name);
+	int file = openat(homes->proc, path, O_RDONLY | O_CLOEXEC);
+	return file < 0 ? -errno : file;
+}
+
 /* Whether the thread's namespace holds the empty root and one mount, and so none beneath that. */
 static bool holds_one(const struct homes *homes)
 {
-	int file = openat(homes->proc, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+	int file = open_own(homes, "mountinfo");
 	char *text = file < 0 ? NULL : mounts_read(file);
 	bool one = text && mounts_count(text) == 2;
 
@@ -58,14 +82,6 @@ static bool holds_one(const struct homes *homes)
 	if (file >= 0)
 		close(file);
 	return one;
-}
-
-/* The descriptor of the thread's namespace, or a negative errno. */
-static int open_own(const struct homes *homes)
-{
-	int own = openat(homes->proc, "thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-	return own < 0 ? -errno : own;
 }
 
 static int attach(const struct homes *homes, int tree)
@@ -76,7 +92,7 @@ static int attach(const struct homes *homes, int tree)
 		return -errno;
 	if (!holds_one(homes))
 		return -EBUSY;
-	int home = open_own(homes);
+	int home = open_own(homes, "ns/mnt");
 	/* The lowest number that is free is given out. */
 	if (home >= 0 && getrlimit(RLIMIT_NOFILE, &files) == 0 &&
 		(rlim_t)home >= files.rlim_cur / 2) {
@@ -114,7 +130,7 @@ static void *live(void *context)
 	int error = enter_nothing();
 
 	pthread_mutex_lock(&homes->mutex);
-	homes->base = error ? error : open_own(homes);
+	homes->base = error ? error : open_own(homes, "ns/mnt");
 	homes->ended = homes->base < 0;
 	answer(homes, homes->base);
 	while (!homes->ended) {
