@@ -111,7 +111,9 @@ def descriptors(pid):
 
 
 def threads(pid):
-    return len(os.listdir(f"/proc/{pid}/task"))
+    """By their number: to look at them one by one slows down, on some kernels, whoever reaps the process."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Threads"))
 
 
 def resident(pid):
