@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* policy-ask.c: what an administrator asks: expectations and explanations. */
 #include "policy-support.h"
+#include "query.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,6 +12,7 @@
 
 #include "diagnostic.h"
 #include "policy.h"
+#include "query.h"
 
 #define TEST_FILE "/etc/fdbroker/policy"
 
