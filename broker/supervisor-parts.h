@@ -11,6 +11,7 @@
 #include "clients.h"
 #include "clock.h"
 #include "crew.h"
+#include "pace.h"
 #include "reloads.h"
 #include "sockets.h"
 #include "vitals.h"
@@ -32,9 +33,10 @@ struct supervisor {
 	int log, signals;
 	struct sockets sockets;
 	struct clients *clients;
-	bool crowded;  /* the worker does not take more clients at the moment */
-	int64_t pause; /* ms: until then nothing is accepted; 0: it is */
-	int64_t told;  /* ms: when it was last said that there was no room; 0: never */
+	struct pace *pace; /* how often a uid may connect */
+	bool crowded;	   /* the worker does not take more clients at the moment */
+	int64_t pause;	   /* ms: until then nothing is accepted; 0: it is */
+	int64_t told;	   /* ms: when it was last said that there was no room; 0: never */
 
 	struct crew serving; /* empty where none does */
 	struct crew coming;  /* that loads, to take over; empty */
@@ -93,6 +95,8 @@ void succession_stop(struct supervisor *supervisor, int status);
 bool accepting_is_open(const struct supervisor *supervisor);
 /* Accepts some of those who wait. */
 void accepting_clients(struct supervisor *supervisor, const struct listener *listener);
+/* Gives the worker those who connected too often and have waited. Returns when (ms) the next have, 0: nobody waits. */
+int64_t accepting_turn(struct supervisor *supervisor, int64_t now);
 /* A listening socket is none any more: opens it again, or stops. */
 void accepting_mend(struct supervisor *supervisor);
 
@@ -117,6 +121,8 @@ void log_ready(struct supervisor *supervisor);
 void log_crowd(struct supervisor *supervisor, int error);
 /* Gives the worker the record's new file. */
 void log_tell(struct supervisor *supervisor, struct crew *crew);
+/* The uid connects too often: its connections wait, or are refused. */
+void log_pace(struct supervisor *supervisor, uid_t uid, uint32_t refusals);
 /* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
 void log_reopen(struct supervisor *supervisor);
 

@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include "confine.h"
+#include "defaults.h"
 #include "report.h"
 #include "supervisor-parts.h"
 #include "syscalls.h"
@@ -82,6 +83,7 @@ static int keep_time(struct supervisor *supervisor)
 	}
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
+	due = sooner(due, accepting_turn(supervisor, now));
 	if (loads)
 		due = sooner(due, supervisor->load_end);
 	if (!due)
@@ -217,7 +219,8 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 		return -errno;
 	clock_stamp(supervisor->started);
 	supervisor->clients = clients_new(count_places());
-	if (!supervisor->clients)
+	supervisor->pace = pace_new(supervisor->options->connects, DEFAULT_WAITING);
+	if (!supervisor->clients || !supervisor->pace)
 		return -ENOMEM;
 	int error = inherit_tell(inherited);
 	if (error)
@@ -309,6 +312,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		close(supervisor->signals);
 		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
+		pace_free(supervisor->pace);
 		reloads_free(&supervisor->reloads);
 		if (supervisor->snapshot >= 0)
 			close(supervisor->snapshot);
