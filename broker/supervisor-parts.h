@@ -50,6 +50,8 @@ struct supervisor {
 	int64_t start;	  /* ms: when to start the next crew; 0: not */
 	int64_t kill;	  /* ms: when to kill the one that leaves or stops; 0: never */
 
+	int64_t burial; /* ms: when to give up a worker of which a thread has ended; 0: none has */
+
 	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
 	int64_t trial_end; /* ms: when to kill it */
 	bool moving; /* it could, and is to be executed as soon as nothing is being handed over */
@@ -66,7 +68,7 @@ void hearing_serving(struct supervisor *supervisor);
 void hearing_coming(struct supervisor *supervisor);
 /* Sees to all children that have ended. */
 void hearing_reap(struct supervisor *supervisor);
-/* A thread of the worker's has ended. The others end with it, and it is reaped, unless one hangs in a file system. */
+/* The worker has begun to end a while ago: where it has not been reaped, a thread of it hangs in a file system. */
 void hearing_bury(struct supervisor *supervisor);
 
 /* ---- succession.c ---- */
