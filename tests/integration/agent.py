@@ -110,6 +110,8 @@ def test_a_connect_that_blocks_keeps_nobody_waiting():
 @alone
 def test_what_one_caller_stops_keeps_no_other_waiting():
     """As many as may be under way for one address, all of one caller, who stops them; the service is in good health."""
+    # It stops whatever has its uid, and that shall be nothing of another test.
+    stopper = 47001
     with Place() as place:
         good = listener(place.name("good"), backlog=1000, mode=0o777)
 
@@ -120,7 +122,7 @@ def test_what_one_caller_stops_keeps_no_other_waiting():
                 except OSError:
                     return
         thread = threading.Thread(target=serve)
-        with Broker(place, rules(f"allow connect unix:{place.name('good')}", user="5001-5002"),
+        with Broker(place, rules(f"allow connect unix:{place.name('good')}", user=f"{stopper} {OTHER}"),
                     options=("--open-timeout", "5")) as broker:
             thread.start()
             def attack():
@@ -144,8 +146,8 @@ def test_what_one_caller_stops_keeps_no_other_waiting():
             if attacker == 0:
                 try:
                     os.setgroups([])
-                    os.setresgid(ME, ME, ME)
-                    os.setresuid(ME, ME, ME)
+                    os.setresgid(stopper, stopper, stopper)
+                    os.setresuid(stopper, stopper, stopper)
                     attack()
                 finally:
                     os._exit(1)
