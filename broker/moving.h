@@ -2,8 +2,8 @@
 /*
  * moving.h: names at which something is being moved, over all threads of the worker.
  *
- * renameat2(2) moves whatever has a name at that moment. Who has looked that it is a file, and was allowed to move it as
- * a file alone, needs it to be one still: for that time no other thread puts a directory at the name.
+ * renameat2(2) moves whatever has a name at that moment. Who has looked that it is a file, and was allowed to move it
+ * as a file alone, needs it to be one still: for that time no other thread puts a directory at the name.
  */
 #ifndef BROKER_MOVING_H
 #define BROKER_MOVING_H
