@@ -122,6 +122,24 @@ void connection_tell_closed(void *context, uint32_t client)
 	channel_send(server->channel, &closed);
 }
 
+void connection_tell_back(const struct server *server, uint32_t client)
+{
+	struct channel_message back = {
+		.type = CHANNEL_BACK,
+		.index = client,
+		.descriptor = -1,
+	};
+
+	channel_send(server->channel, &back);
+}
+
+void connection_give_back(struct connection *connection, struct server *server)
+{
+	close(connection->socket);
+	connection_tell_back(server, connection->client);
+	connection_free(connection);
+}
+
 void connection_close(struct connection *connection, struct server *server)
 {
 	struct message message;
@@ -225,6 +243,9 @@ static int run(struct connection *connection, struct server *server, const struc
 			error = jobs_begin(connection, server, request, stranger, &reply, length);
 			if (!error)
 				return 0;
+			if (error != -EDQUOT)
+				operations_short(
+					server->operations, &connection->peer, request, error);
 		}
 		if (replies_give_descriptor(request) && reply.descriptor < 0)
 			account_give_back(connection->account, ACCOUNT_DESCRIPTORS, 1);

@@ -93,6 +93,15 @@ void connection_dismiss(struct connection *connection, int error);
 int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
 	int error, const char *text);
 
+/*
+ * Gives up a connection for which there is no room, as if it had never come: the supervisor gives the client again, to be
+ * served later. Its peer need not be known, and it has no account yet.
+ */
+void connection_give_back(struct connection *connection, struct server *server);
+
+/* Tells the supervisor that there was no room for that client, and it is to be given again later. */
+void connection_tell_back(const struct server *server, uint32_t client);
+
 /* Tells the supervisor that the socket of that client is closed here. `context` is the server. */
 void connection_tell_closed(void *context, uint32_t client);
 

@@ -45,6 +45,8 @@
 #define ACCEPT_PAUSE 100
 /* ms between two lines that tell of that. */
 #define ACCEPT_TELL 10000
+/* ms until a worker that had no room for the record's new file gets it again. */
+#define LOG_PAUSE 500
 /* Connections accepted before the others get their turn. */
 #define ACCEPT_BURST 16
 /* Descriptors that are kept for other things than clients. */
@@ -70,9 +72,11 @@ struct supervisor {
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
-	int64_t load_end; /* ms: when to give up the one that loads */
-	int64_t start;	  /* ms: when to start the next crew; 0: not */
-	int64_t kill;	  /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t load_end;  /* ms: when to give up the one that loads */
+	int64_t start;	   /* ms: when to start the next crew; 0: not */
+	int64_t kill;	   /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t log_again; /* ms: when to give the one that serves the record's file again; 0: not */
+	pid_t orphaning;   /* a maker of which its worker said that it is gone; 0 */
 
 	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
 	int64_t trial_end; /* ms: when to kill it */
@@ -106,11 +110,13 @@ static void record_error(struct supervisor *supervisor, const char *event, const
 	audit_end(line);
 }
 
-static void record_death(struct supervisor *supervisor, pid_t pid, int status, const char *reason)
+/* `event` says whose: the worker's, or the maker's. */
+static void record_death(
+	struct supervisor *supervisor, const char *event, pid_t pid, int status, const char *reason)
 {
 	struct audit_line *line = &supervisor->line;
 
-	audit_begin(line, supervisor->log, "worker");
+	audit_begin(line, supervisor->log, event);
 	audit_string(line, "verdict", "error");
 	audit_number(line, "pid", pid);
 	audit_string(line, "reason", reason);
@@ -299,7 +305,7 @@ static void serving_ended(struct supervisor *supervisor, pid_t pid, int status, 
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	vitals_interrupted(&supervisor->vitals);
-	record_death(supervisor, pid, status, reason);
+	record_death(supervisor, "worker", pid, status, reason);
 	/* One that loads takes over as soon as it is ready; but if it hangs, in a file of the policy perhaps, the policy
 	 * that served is to hand. */
 	if (supervisor->coming.worker && supervisor->load_end > clock_ms() + LOAD_TIME_ALONE)
@@ -340,7 +346,7 @@ static void coming_ended(struct supervisor *supervisor, pid_t pid, int status)
 		give(supervisor);
 		start_reload(supervisor);
 	} else if (!supervisor->serving.worker) {
-		record_death(supervisor, pid, status,
+		record_death(supervisor, "worker", pid, status,
 			"the worker died before it was ready and is started again later");
 		start_later(supervisor);
 	}
@@ -428,12 +434,29 @@ static void move(struct supervisor *supervisor)
 
 /* ---- who has ended ----------------------------------------------------------------------------- */
 
+/* One whose worker was there no more ends too, with status 0, and so does one that was told to. */
+static void maker_ended(struct supervisor *supervisor, pid_t pid, int status)
+{
+	bool own = pid == supervisor->serving.maker || pid == supervisor->coming.maker ||
+		   pid == supervisor->orphaning;
+
+	if (!own)
+		return;
+	if (pid == supervisor->orphaning)
+		supervisor->orphaning = 0;
+	if (supervisor->stopping || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		return;
+	record_death(supervisor, "maker", pid, status,
+		"the maker died: its worker is ended, and both are replaced");
+}
+
 static void reap(struct supervisor *supervisor)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		maker_ended(supervisor, pid, status);
 		if (crew_ended(&supervisor->serving, pid))
 			serving_ended(supervisor, pid, status, "the worker died and is replaced");
 		else if (crew_ended(&supervisor->coming, pid))
@@ -484,6 +507,13 @@ static int hear_serving(struct supervisor *supervisor, struct channel_message *m
 		return clients_back(supervisor->clients, message->index) ? 0 : -EPROTO;
 	case CHANNEL_RELOAD:
 		return take_reload(supervisor, message);
+	case CHANNEL_LOG:
+		supervisor->log_again = clock_ms() + LOG_PAUSE;
+		return 0;
+	case CHANNEL_ORPHANED:
+		/* It may be reaped after all that is known of its worker has been cleared away. */
+		supervisor->orphaning = supervisor->serving.maker;
+		return 0;
 	case CHANNEL_PONG:
 		return supervisor->stopping || vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
@@ -638,6 +668,10 @@ static int keep_time(struct supervisor *supervisor)
 		supervisor->pause = 0;
 		give(supervisor);
 	}
+	if (supervisor->log_again && supervisor->log_again <= now) {
+		supervisor->log_again = 0;
+		tell_log(supervisor, &supervisor->serving);
+	}
 	if (supervisor->kill && supervisor->kill <= now) {
 		supervisor->kill = 0;
 		lose_serving(supervisor, "the worker does not end and is replaced");
@@ -657,6 +691,7 @@ static int keep_time(struct supervisor *supervisor)
 	}
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
+	due = sooner(due, supervisor->log_again);
 	if (loads)
 		due = sooner(due, supervisor->load_end);
 	if (!due)

@@ -560,6 +560,11 @@ def test_a_connect_that_blocks_keeps_nobody_waiting():
                 equal(errors, {errno.ETIMEDOUT})
                 check(2.5 < took < 6, took)
             check(none_left(broker))
+            # And the record does not say that it was some file system.
+            late = [r for r in broker.events("request") if r.get("errno") == "ETIMEDOUT"]
+            equal({r["reason"] for r in late}, {"nobody at the address answers (--open-timeout)"})
+            # Each is told once, whoever notices first; the sixth of each uid is counted.
+            equal(len(late), 50)
         for s in held:
             s.close()
 
