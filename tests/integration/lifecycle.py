@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from broker import FDBROKERD, WORKER_UID, Broker, Client, Place, ask
+from broker import FDBROKERD, OPEN, WORKER_UID, Broker, Client, Place, ask
 from tap import check, equal, main
 
 
@@ -168,6 +168,25 @@ def test_SIGTERM_is_prompt_while_the_worker_is_stopped():
             equal(broker.stop(), 0)
             check(time.monotonic() - begin < 1, "it took", time.monotonic() - begin)
             wait_for(lambda: not alive(broker.worker), "the worker is left")
+
+
+def test_who_has_gone_before_he_was_accepted_is_not_served():
+    """Others who waited with him are."""
+    with Place() as place:
+        rule = f"subject a {{\n user *\n allow write,create {place.directory('d')}/*\n}}\n"
+        with Broker(place, rule) as broker:
+            os.kill(broker.process.pid, signal.SIGSTOP)
+            try:
+                clients = [Client(broker.abstract) for _ in range(3)]
+                for number, client in enumerate(clients):
+                    client.send(OPEN, place.name(f"d/{number}"), flags=os.O_CREAT | os.O_WRONLY)
+                clients[1].socket.close()
+            finally:
+                os.kill(broker.process.pid, signal.SIGCONT)
+            for client in clients[0], clients[2]:
+                equal(client.receive()[1], 0)
+                client.socket.close()
+            equal(sorted(os.listdir(place.name("d"))), ["0", "2"])
 
 
 def test_the_worker_dies_with_the_supervisor():

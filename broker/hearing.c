@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervisor-parts.h"
+
+#include "channel.h"
+#include "sealed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ms without accepting after the worker has given one back. */
+#define BACK_PAUSE 100
+/* ms until one that had no room for the record's new file gets it again. */
+#define LOG_PAUSE 500
+
+/* 0, or a negative errno where no worker says that. */
+static int take_reload(struct supervisor *supervisor, const struct channel_message *message)
+{
+	uid_t uid;
+
+	/* Not only the worker's word counts for who may. */
+	if (!clients_uid(supervisor->clients, message->index, &uid) ||
+		(uid != 0 && uid != geteuid()))
+		return -EPROTO;
+	if (reloads_ask(&supervisor->reloads, message->index, message->id))
+		return 0; /* without memory he waits until another worker says that it was lost */
+	clients_expect(supervisor->clients, message->index, message->id);
+	succession_reload(supervisor);
+	succession_give(supervisor);
+	return 0;
+}
+
+static int hear_serving(struct supervisor *supervisor, struct channel_message *message)
+{
+	switch (message->type) {
+	case CHANNEL_CLOSED:
+		reloads_forget(&supervisor->reloads, message->index);
+		return clients_drop(supervisor->clients, message->index) ? 0 : -EPROTO;
+	case CHANNEL_BACK:
+		supervisor->pause = clock_ms() + BACK_PAUSE;
+		return clients_back(supervisor->clients, message->index) ? 0 : -EPROTO;
+	case CHANNEL_RELOAD:
+		return take_reload(supervisor, message);
+	case CHANNEL_LOG:
+		supervisor->log_again = clock_ms() + LOG_PAUSE;
+		return 0;
+	case CHANNEL_ORPHANED:
+		/* It may be reaped after all that is known of its worker has been cleared away. */
+		supervisor->orphaning = supervisor->serving.maker;
+		return 0;
+	case CHANNEL_PONG:
+		return supervisor->stopping || vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
+	}
+	return -EPROTO;
+}
+
+static int hear_coming(struct supervisor *supervisor, struct channel_message *message)
+{
+	struct crew *coming = &supervisor->coming;
+
+	switch (coming->ready ? 0 : message->type) {
+	case CHANNEL_REPORT:
+		crew_report(coming, message->text);
+		return 0;
+	case CHANNEL_READY:
+		/* It is kept, and not looked into. */
+		if (sealed_length(message->descriptor, CHANNEL_SNAPSHOT_MAX) < 0)
+			return -EPROTO;
+		coming->snapshot = message->descriptor;
+		message->descriptor = -1;
+		coming->ready = true;
+		crew_watch(coming, (pid_t)message->index);
+		snprintf(coming->summary, sizeof(coming->summary), "%.255s", message->text);
+		succession_take_over(supervisor);
+		return 0;
+	}
+	return -EPROTO;
+}
+
+/* All that is there, of a worker that says much not for ever. */
+static void hear(struct supervisor *supervisor, struct crew *crew,
+	int (*take)(struct supervisor *supervisor, struct channel_message *message))
+{
+	int channel = crew->channel;
+
+	for (int i = 0; i < 256 && crew->channel == channel && channel >= 0; i++) {
+		struct channel_message message = {.descriptor = -1};
+		int got = channel_receive(channel, &message);
+		if (got == -EAGAIN)
+			return;
+		bool proper = got == 1 &&
+			      (message.descriptor < 0 || message.type == CHANNEL_READY) &&
+			      !take(supervisor, &message);
+		if (message.descriptor >= 0)
+			close(message.descriptor);
+		if (message.object > 0)
+			close(message.object);
+		/* It is gone, or says what no worker says. */
+		if (!proper) {
+			crew_kill(crew);
+			return;
+		}
+	}
+}
+
+void hearing_serving(struct supervisor *supervisor)
+{
+	hear(supervisor, &supervisor->serving, hear_serving);
+}
+
+void hearing_coming(struct supervisor *supervisor)
+{
+	hear(supervisor, &supervisor->coming, hear_coming);
+}
+
+/* One whose worker was there no more ends too, with status 0, and so does one that was told to. */
+static void maker_ended(struct supervisor *supervisor, pid_t pid, int status)
+{
+	bool own = pid == supervisor->serving.maker || pid == supervisor->coming.maker ||
+		   pid == supervisor->orphaning;
+
+	if (!own)
+		return;
+	if (pid == supervisor->orphaning)
+		supervisor->orphaning = 0;
+	if (supervisor->stopping || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		return;
+	log_death(supervisor, "maker", pid, status,
+		"the maker died: its worker is ended, and both are replaced");
+}
+
+void hearing_reap(struct supervisor *supervisor)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		maker_ended(supervisor, pid, status);
+		if (crew_ended(&supervisor->serving, pid))
+			succession_serving_ended(
+				supervisor, pid, status, "the worker died and is replaced");
+		else if (crew_ended(&supervisor->coming, pid))
+			succession_coming_ended(supervisor, pid, status);
+		else if (pid == supervisor->trial)
+			renewal_tried(supervisor, status);
+	}
+}
+
+void hearing_bury(struct supervisor *supervisor)
+{
+	for (int tries = 0; tries < 4 && crew_is_dead(&supervisor->serving); tries++) {
+		usleep(5000);
+		hearing_reap(supervisor);
+	}
+	if (crew_is_dead(&supervisor->serving))
+		succession_lose_serving(
+			supervisor, "the worker died, but for what hangs, and is replaced");
+}
