@@ -20,6 +20,9 @@
  */
 #define SEND_BUFFER 16384
 
+/* ms between two lines that tell of no room: those who wait are given again and again. */
+#define CROWDED_PAUSE 10000
+
 /* How often a client may ask what was lost with a worker, besides what its limits allow. */
 #define SYNCS_FREE 4
 
@@ -122,7 +125,24 @@ void connection_tell_closed(void *context, uint32_t client)
 	channel_send(server->channel, &closed);
 }
 
-void connection_tell_back(const struct server *server, uint32_t client)
+void connection_crowded(struct server *server, int error)
+{
+	struct operations *operations = server->operations;
+	struct audit_line *line = &operations->line;
+	int64_t now = clock_ms();
+
+	if (server->crowded && now - server->crowded < CROWDED_PAUSE)
+		return;
+	server->crowded = now;
+	audit_begin(line, operations->service->log, "accept");
+	audit_string(line, "verdict", "error");
+	audit_string(line, "reason", "no room for another connection");
+	audit_number(line, "connections", (int64_t)*operations->service->connections);
+	audit_errno(line, -error);
+	audit_end(line);
+}
+
+void connection_lack(struct server *server, int socket, uint32_t client, int error)
 {
 	struct channel_message back = {
 		.type = CHANNEL_BACK,
@@ -130,14 +150,20 @@ void connection_tell_back(const struct server *server, uint32_t client)
 		.descriptor = -1,
 	};
 
+	connection_crowded(server, error);
+	close(socket);
 	channel_send(server->channel, &back);
 }
 
-void connection_give_back(struct connection *connection, struct server *server)
+void connection_turn_away(struct connection *connection, struct server *server, int error)
 {
-	close(connection->socket);
-	connection_tell_back(server, connection->client);
-	connection_free(connection);
+	if (error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE) {
+		connection_lack(server, connection->socket, connection->client, error);
+		connection_free(connection);
+	} else {
+		connection_dismiss(connection, -error);
+		connection_close(connection, server);
+	}
 }
 
 void connection_close(struct connection *connection, struct server *server)

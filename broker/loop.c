@@ -17,8 +17,6 @@
 #define STRANGER_IDLE 2000
 /* Connections of one uid about which it is found out at once who they are; those beyond are told EDQUOT. */
 #define SETTLING_MAX 256
-/* ms between two lines that tell of no room: those who wait are given again and again. */
-#define CROWDED_PAUSE 10000
 /* Events fetched before the clock is looked at. */
 #define EVENTS_MAX 64
 
@@ -37,7 +35,6 @@ struct loop {
 	struct connection known, strangers; /* heads of circular lists; strangers by `expires` */
 	struct news *held;		    /* for clients that are still found out about */
 	bool end;
-	int64_t crowded;       /* ms: when it was last said that there was no room; 0: never */
 	pthread_mutex_t mutex; /* of what other threads have for this one: */
 	struct arrival *arrivals, **last_arrival;
 	struct job *done, **last_done; /* by `next` */
@@ -161,31 +158,7 @@ static void admit(struct loop *loop, struct connection *connection)
 
 void loop_crowded(struct loop *loop, int error)
 {
-	struct operations *operations = loop->server.operations;
-	struct audit_line *line = &operations->line;
-	int64_t now = clock_ms();
-
-	if (loop->crowded && now - loop->crowded < CROWDED_PAUSE)
-		return;
-	loop->crowded = now;
-	audit_begin(line, operations->service->log, "accept");
-	audit_string(line, "verdict", "error");
-	audit_string(line, "reason", "no room for another connection");
-	audit_number(line, "connections", (int64_t)*loop->house->service->connections);
-	audit_errno(line, -error);
-	audit_end(line);
-}
-
-/* It cannot be found out who it is. Where that is for want of something, it waits with the supervisor. */
-static void turn_away(struct loop *loop, struct connection *connection, int error)
-{
-	if (error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE) {
-		loop_crowded(loop, error);
-		connection_give_back(connection, &loop->server);
-	} else {
-		connection_dismiss(connection, -error);
-		connection_close(connection, &loop->server);
-	}
+	connection_crowded(&loop->server, error);
 }
 
 static void identify(struct loop *loop, const struct arrival *arrival)
@@ -195,9 +168,7 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 	const struct policy *policy = loop->house->service->policy;
 
 	if (!connection) {
-		loop_crowded(loop, -ENOMEM);
-		close(arrival->socket);
-		connection_tell_back(&loop->server, arrival->client);
+		connection_lack(&loop->server, arrival->socket, arrival->client, -ENOMEM);
 		return;
 	}
 	connection->reload = arrival->reload;
@@ -214,7 +185,7 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
 	}
 	if (error)
-		turn_away(loop, connection, error);
+		connection_turn_away(connection, &loop->server, error);
 	else
 		admit(loop, connection);
 }
@@ -302,7 +273,7 @@ static void finish(struct loop *loop, struct job *job)
 		if (ended)
 			drop(loop, ended);
 	} else if (error) {
-		turn_away(loop, connection, -error);
+		connection_turn_away(connection, &loop->server, -error);
 	} else {
 		admit(loop, connection);
 	}
