@@ -286,28 +286,6 @@ def test_a_maker_that_is_killed_costs_nobody_his_connection():
         equal((death["pid"], death["signal"], death["verdict"]), (maker, "KILL", "error"))
 
 
-def test_the_death_of_a_maker_is_told_and_no_other_end_of_one():
-    with Setting() as s, Person(ME, s.broker.abstract) as person:
-        for number, signals in enumerate((signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL), 1):
-            equal(person.ask(f"{s.d}/x")[0], "OK")
-            maker = maker_of(s.broker)
-            os.kill(maker, signals)
-            death = s.broker.wait_event("maker", number)
-            equal((death["pid"], death["signal"]), (maker, signals.name[3:]))
-            check("both are replaced" in death["reason"], death)
-            s.broker.wait_event("worker", number)
-            s.broker.wait_event("ready", 1 + number)
-        # One whose worker is replaced, or dies, or that is stopped with it, ends of its own, or is ended.
-        for _ in range(3):
-            equal(tool("reload", "--socket", s.broker.abstract).returncode, 0)
-        ready = len(s.broker.events("ready"))
-        for i in range(5):
-            os.kill(s.broker.events("ready")[-1]["worker"], signal.SIGKILL)
-            s.broker.wait_event("ready", ready + 1 + i)
-        equal(s.broker.stop(), 0)
-        equal(len(s.broker.events("maker")), 3)
-
-
 def test_what_was_not_received_counts_for_the_next_worker_too():
     with Place() as place:
         path = place.file("d/x", "x")
