@@ -149,10 +149,7 @@ void hearing_reap(struct supervisor *supervisor)
 
 void hearing_bury(struct supervisor *supervisor)
 {
-	for (int tries = 0; tries < 4 && crew_is_dead(&supervisor->serving); tries++) {
-		usleep(5000);
-		hearing_reap(supervisor);
-	}
+	supervisor->burial = 0;
 	if (crew_is_dead(&supervisor->serving))
 		succession_lose_serving(
 			supervisor, "the worker died, but for what hangs, and is replaced");

@@ -128,6 +128,7 @@ void succession_serving_ended(
 	struct supervisor *supervisor, pid_t pid, int status, const char *reason)
 {
 	crew_clear(&supervisor->serving);
+	supervisor->burial = 0;
 	if (supervisor->stopping)
 		return;
 	if (supervisor->leaving && supervisor->coming.ready) {

@@ -66,6 +66,21 @@ void log_ready(struct supervisor *supervisor)
 	audit_end(line);
 }
 
+void log_pace(struct supervisor *supervisor, uid_t uid, uint32_t refusals)
+{
+	struct audit_line *line = &supervisor->line;
+
+	audit_begin(line, supervisor->log, "limit");
+	audit_string(line, "verdict", "error");
+	audit_number(line, "uid", uid);
+	audit_string(line, "reason", "it connects too often and waits for its turn");
+	audit_string(line, "limit", "connects");
+	audit_number(line, "most", supervisor->options->connects);
+	audit_number(line, "refusals", refusals);
+	audit_errno(line, EDQUOT);
+	audit_end(line);
+}
+
 void log_tell(struct supervisor *supervisor, struct crew *crew)
 {
 	struct channel_message message = {.type = CHANNEL_LOG, .descriptor = supervisor->log};

@@ -11,6 +11,7 @@
 #include "clients.h"
 #include "clock.h"
 #include "crew.h"
+#include "pace.h"
 #include "reloads.h"
 #include "sockets.h"
 #include "vitals.h"
@@ -32,9 +33,10 @@ struct supervisor {
 	int log, signals;
 	struct sockets sockets;
 	struct clients *clients;
-	bool crowded;  /* the worker does not take more clients at the moment */
-	int64_t pause; /* ms: until then nothing is accepted; 0: it is */
-	int64_t told;  /* ms: when it was last said that there was no room; 0: never */
+	struct pace *pace; /* how often a uid may connect */
+	bool crowded;	   /* the worker does not take more clients at the moment */
+	int64_t pause;	   /* ms: until then nothing is accepted; 0: it is */
+	int64_t told;	   /* ms: when it was last said that there was no room; 0: never */
 
 	struct crew serving; /* empty where none does */
 	struct crew coming;  /* that loads, to take over; empty */
@@ -49,6 +51,8 @@ struct supervisor {
 	int64_t kill;	   /* ms: when to kill the one that leaves or stops; 0: never */
 	int64_t log_again; /* ms: when to give the one that serves the record's file again; 0: not */
 	pid_t orphaning;   /* a maker of which its worker said that it is gone; 0 */
+
+	int64_t burial; /* ms: when to give up a worker of which a thread has ended; 0: none has */
 
 	pid_t trial; /* the child that tries the program that is to be executed anew (resume.h); 0 */
 	int64_t trial_end; /* ms: when to kill it */
@@ -66,7 +70,7 @@ void hearing_serving(struct supervisor *supervisor);
 void hearing_coming(struct supervisor *supervisor);
 /* Sees to all children that have ended. */
 void hearing_reap(struct supervisor *supervisor);
-/* A thread of the worker's has ended. The others end with it, and it is reaped, unless one hangs in a file system. */
+/* The worker has begun to end a while ago: where it has not been reaped, a thread of it hangs in a file system. */
 void hearing_bury(struct supervisor *supervisor);
 
 /* ---- succession.c ---- */
@@ -95,6 +99,8 @@ void succession_stop(struct supervisor *supervisor, int status);
 bool accepting_is_open(const struct supervisor *supervisor);
 /* Accepts some of those who wait. */
 void accepting_clients(struct supervisor *supervisor, const struct listener *listener);
+/* Gives the worker those who connected too often and have waited. Returns when (ms) the next have, 0: nobody waits. */
+int64_t accepting_turn(struct supervisor *supervisor, int64_t now);
 /* A listening socket is none any more: opens it again, or stops. */
 void accepting_mend(struct supervisor *supervisor);
 
@@ -121,6 +127,8 @@ void log_ready(struct supervisor *supervisor);
 void log_crowd(struct supervisor *supervisor, int error);
 /* Gives the worker the record's new file. */
 void log_tell(struct supervisor *supervisor, struct crew *crew);
+/* The uid connects too often: its connections wait, or are refused. */
+void log_pace(struct supervisor *supervisor, uid_t uid, uint32_t refusals);
 /* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
 void log_reopen(struct supervisor *supervisor);
 

@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include "confine.h"
+#include "defaults.h"
 #include "report.h"
 #include "supervisor-parts.h"
 #include "syscalls.h"
@@ -17,6 +18,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* ms from the end of one thread of a worker to when the others hang. */
+#define BURY_TIME 200
 /* Descriptors that are kept for other things than clients. */
 #define DESCRIPTORS_KEPT 1024
 
@@ -75,6 +78,8 @@ static int keep_time(struct supervisor *supervisor)
 			crew_clear(&supervisor->coming);
 		}
 	}
+	if (supervisor->burial && supervisor->burial <= now)
+		hearing_bury(supervisor);
 	bool loads = supervisor->coming.worker && !supervisor->coming.ready && supervisor->served;
 	if (loads && supervisor->load_end <= now) {
 		succession_lose_coming(supervisor);
@@ -87,6 +92,7 @@ static int keep_time(struct supervisor *supervisor)
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
 	due = sooner(due, supervisor->log_again);
+	due = sooner(due, sooner(supervisor->burial, accepting_turn(supervisor, now)));
 	if (loads)
 		due = sooner(due, supervisor->load_end);
 	if (!due)
@@ -122,7 +128,7 @@ static void turn(struct supervisor *supervisor)
 				(supervisor->crowded || supervisor->serving.untold ? POLLOUT : 0)},
 		{.fd = supervisor->coming.channel,
 			.events = POLLIN | (supervisor->coming.untold ? POLLOUT : 0)},
-		{.fd = supervisor->serving.sentinel, .events = POLLIN},
+		{.fd = supervisor->burial ? -1 : supervisor->serving.sentinel, .events = POLLIN},
 	};
 
 	for (unsigned int i = 0; i < count; i++)
@@ -153,8 +159,9 @@ static void turn(struct supervisor *supervisor)
 	}
 	if (sources[0].revents)
 		hear_signal(supervisor);
+	/* A thread of the worker's has ended. The others end with it, and it is reaped. */
 	if (sources[3].revents)
-		hearing_bury(supervisor);
+		supervisor->burial = clock_ms() + BURY_TIME;
 	if (supervisor->moving && !supervisor->leaving && !supervisor->stopping)
 		renewal_execute(supervisor);
 }
@@ -222,7 +229,8 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 		return -errno;
 	clock_stamp(supervisor->started);
 	supervisor->clients = clients_new(count_places());
-	if (!supervisor->clients)
+	supervisor->pace = pace_new(supervisor->options->connects, DEFAULT_WAITING);
+	if (!supervisor->clients || !supervisor->pace)
 		return -ENOMEM;
 	int error = inherit_tell(inherited);
 	if (error)
@@ -314,6 +322,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		close(supervisor->signals);
 		vitals_close(&supervisor->vitals);
 		clients_free(supervisor->clients);
+		pace_free(supervisor->pace);
 		reloads_free(&supervisor->reloads);
 		if (supervisor->snapshot >= 0)
 			close(supervisor->snapshot);
