@@ -46,7 +46,10 @@ int loop_take(struct loop *loop, const struct arrival *arrival);
 /* Records that there is no room for another client, unless that was said a moment ago. In the loop's own thread. */
 void loop_crowded(struct loop *loop, int error);
 
-/* What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As loop_take. */
+/*
+ * What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As
+ * loop_take.
+ */
 int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text);
 
 /*
@@ -65,8 +68,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * After it has run: waits until `end` (clock_ms) at most for those jobs that nobody can ask for again, and answers them. What else was
- * under way is not answered, and no connection is ended: another worker goes on with them.
+ * After it has run: waits until `end` (clock_ms) at most for those jobs that nobody can ask for again, and answers
+ * them. What else was under way is not answered, and no connection is ended: another worker goes on with them.
  */
 void loop_finish(struct loop *loop, int64_t end);
 
