@@ -2,14 +2,17 @@
 #include "audit.h"
 
 #include "journal.h"
+#include "shorten.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -339,9 +342,20 @@ static void end_entry(struct audit_line *line)
 	line->lost = sent < 0 ? line->lost + 1 : 0;
 }
 
+/* Whether lines of any length stay apart there, whoever else appends to it. */
+static bool is_file(int descriptor)
+{
+	struct stat status;
+
+	return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 static void end_line(struct audit_line *line)
 {
 	ssize_t written = 0;
+
+	if (line->used + TAIL > PIPE_BUF && !is_file(line->descriptor))
+		line->used = shorten(line->bytes, line->used, PIPE_BUF - TAIL);
 
 	line->bytes[line->used++] = '}';
 	line->bytes[line->used++] = '\n';

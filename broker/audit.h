@@ -63,7 +63,8 @@ void audit_number(struct audit_line *line, const char *name, int64_t value);
 void audit_errno(struct audit_line *line, int error);
 
 /*
- * Ends the line and writes it, without waiting: a reader that does not read must not stop the daemon. A line
+ * Ends the line and writes it, without waiting: a reader that does not read must not stop the daemon. What goes to a
+ * file is whole; to anything else no more than PIPE_BUF bytes are written, and a longer line is shortened. A line
  * that cannot be written is lost, and counted. Of one too long for a datagram only the message goes, and
  * "truncated". errno is left alone.
  */

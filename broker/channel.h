@@ -14,6 +14,8 @@
  *	worker			CLOSED (index): it has ended that connection
  *				BACK (index): there was no room for its descriptor; later again
  *				RELOAD (index, id): that client's request `id` is for a reload
+ *				LOG: there was no room for the descriptor; later again
+ *				ORPHANED: its maker is gone, and it ends
  *	supervisor		RELOADED (index, id; error, text): what became of it
  *	supervisor, any time	LOG (a descriptor)		the record's file, opened anew
  *				PING				-> PONG, from the worker's first loop
@@ -80,6 +82,7 @@ enum channel_type {
 	CHANNEL_BIND,
 	CHANNEL_NOTIFY,
 	CHANNEL_SNAPSHOT,
+	CHANNEL_ORPHANED,
 };
 
 /* Bytes of text, without the NUL that the receiver adds. */

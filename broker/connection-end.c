@@ -6,10 +6,14 @@
 #include "clock.h"
 #include "message.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* ms between two lines that tell of no room: those who wait are given again and again. */
+#define CROWDED_PAUSE 10000
 
 void connection_dismiss(struct connection *connection, int error)
 {
@@ -37,6 +41,47 @@ void connection_tell_closed(void *context, uint32_t client)
 	};
 
 	channel_send(server->channel, &closed);
+}
+
+void connection_crowded(struct server *server, int error)
+{
+	struct operations *operations = server->operations;
+	struct audit_line *line = &operations->line;
+	int64_t now = clock_ms();
+
+	if (server->crowded && now - server->crowded < CROWDED_PAUSE)
+		return;
+	server->crowded = now;
+	audit_begin(line, operations->service->log, "accept");
+	audit_string(line, "verdict", "error");
+	audit_string(line, "reason", "no room for another connection");
+	audit_number(line, "connections", (int64_t)*operations->service->connections);
+	audit_errno(line, -error);
+	audit_end(line);
+}
+
+void connection_lack(struct server *server, int socket, uint32_t client, int error)
+{
+	struct channel_message back = {
+		.type = CHANNEL_BACK,
+		.index = client,
+		.descriptor = -1,
+	};
+
+	connection_crowded(server, error);
+	close(socket);
+	channel_send(server->channel, &back);
+}
+
+void connection_turn_away(struct connection *connection, struct server *server, int error)
+{
+	if (error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE) {
+		connection_lack(server, connection->socket, connection->client, error);
+		connection_free(connection);
+	} else {
+		connection_dismiss(connection, -error);
+		connection_close(connection, server);
+	}
 }
 
 void connection_close(struct connection *connection, struct server *server)

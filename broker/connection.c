@@ -165,6 +165,9 @@ static int run(struct connection *connection, struct server *server, const struc
 			error = jobs_begin(connection, server, request, stranger, &reply, length);
 			if (!error)
 				return 0;
+			if (error != -EDQUOT)
+				operations_short(
+					server->operations, &connection->peer, request, error);
 		}
 		if (replies_give_descriptor(request) && reply.descriptor < 0)
 			account_give_back(connection->account, ACCOUNT_DESCRIPTORS, 1);

@@ -50,6 +50,7 @@ struct server {
 	struct lane *lane;
 	void (*done)(struct job *job); /* for jobs, as in struct job */
 	void *context;
+	int64_t crowded;	   /* ms: when it was last said that there was no room; 0: never */
 	int open_timeout;	   /* ms that a job may take */
 	struct job *first, **last; /* the thread's jobs that are waited for, by deadline */
 	struct job *stuck;	   /* those that nobody waits for, and that have not stopped yet */
@@ -92,6 +93,18 @@ void connection_dismiss(struct connection *connection, int error);
  */
 int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
 	int error, const char *text);
+
+/* Records that there is no room for another client, unless that was said a moment ago. */
+void connection_crowded(struct server *server, int error);
+
+/* There is no room for that client: closes its socket, and the supervisor gives it again later. A negative errno. */
+void connection_lack(struct server *server, int socket, uint32_t client, int error);
+
+/*
+ * It cannot be found out who the peer is: tells the client so and ends the connection; where that is for want of memory or
+ * descriptors, as connection_lack. It has no account yet.
+ */
+void connection_turn_away(struct connection *connection, struct server *server, int error);
 
 /* Tells the supervisor that the socket of that client is closed here. `context` is the server. */
 void connection_tell_closed(void *context, uint32_t client);

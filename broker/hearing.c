@@ -11,6 +11,8 @@
 
 /* ms without accepting after the worker has given one back. */
 #define BACK_PAUSE 100
+/* ms until one that had no room for the record's new file gets it again. */
+#define LOG_PAUSE 500
 
 /* 0, or a negative errno where no worker says that. */
 static int take_reload(struct supervisor *supervisor, const struct channel_message *message)
@@ -40,6 +42,13 @@ static int hear_serving(struct supervisor *supervisor, struct channel_message *m
 		return clients_back(supervisor->clients, message->index) ? 0 : -EPROTO;
 	case CHANNEL_RELOAD:
 		return take_reload(supervisor, message);
+	case CHANNEL_LOG:
+		supervisor->log_again = clock_ms() + LOG_PAUSE;
+		return 0;
+	case CHANNEL_ORPHANED:
+		/* It may be reaped after all that is known of its worker has been cleared away. */
+		supervisor->orphaning = supervisor->serving.maker;
+		return 0;
 	case CHANNEL_PONG:
 		return supervisor->stopping || vitals_answered(&supervisor->vitals) ? 0 : -EPROTO;
 	}
@@ -105,12 +114,29 @@ void hearing_coming(struct supervisor *supervisor)
 	hear(supervisor, &supervisor->coming, hear_coming);
 }
 
+/* One whose worker was there no more ends too, with status 0, and so does one that was told to. */
+static void maker_ended(struct supervisor *supervisor, pid_t pid, int status)
+{
+	bool own = pid == supervisor->serving.maker || pid == supervisor->coming.maker ||
+		   pid == supervisor->orphaning;
+
+	if (!own)
+		return;
+	if (pid == supervisor->orphaning)
+		supervisor->orphaning = 0;
+	if (supervisor->stopping || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		return;
+	log_death(supervisor, "maker", pid, status,
+		"the maker died: its worker is ended, and both are replaced");
+}
+
 void hearing_reap(struct supervisor *supervisor)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		maker_ended(supervisor, pid, status);
 		if (crew_ended(&supervisor->serving, pid))
 			succession_serving_ended(
 				supervisor, pid, status, "the worker died and is replaced");

@@ -2,6 +2,8 @@
 /* jobs-end.c: how what the lane does for connections ends: it is done, or its time is up. */
 #include "connection-parts.h"
 
+#include "clock.h"
+
 #include <errno.h>
 
 struct connection *connection_finish(struct server *server, struct job *job)
@@ -17,6 +19,9 @@ struct connection *connection_finish(struct server *server, struct job *job)
 		if (job->reply.descriptor >= 0)
 			job->descriptor = false;
 		job_release(job);
+		/* What the maker does in the caller's name has the same deadline, and may be the first to notice. */
+		if (job->reply.error == ETIMEDOUT && job->deadline <= clock_ms())
+			operations_late(server->operations, &connection->peer, &job->request);
 		end = replies_answer(connection, server, &job->request, &job->reply, job);
 	} else {
 		job_release(job);
@@ -37,8 +42,17 @@ int64_t connection_expire(struct server *server, int64_t now,
 {
 	int64_t due = jobs_prod(server, now);
 
-	while (server->slow && server->slow->patience <= now)
-		end(context, server->slow);
+	while (server->slow && server->slow->patience <= now) {
+		struct connection *slow = server->slow;
+		/* epoll(7) tells of room only when most of the buffer is empty; whoever has taken one has made some. */
+		int failed = replies_flush(slow, server);
+		bool taken = server->slow != slow || slow->patience > now;
+		if (!failed && taken && !connection_watch(slow, server))
+			continue;
+		if (!failed)
+			operations_dropped(server->operations, &slow->peer);
+		end(context, slow);
+	}
 	if (server->slow && (due < 0 || server->slow->patience < due))
 		due = server->slow->patience;
 	while (server->first && server->first->deadline <= now) {

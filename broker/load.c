@@ -7,6 +7,7 @@
 #include "connect.h"
 #include "diagnostic.h"
 #include "questions.h"
+#include "record.h"
 #include "report.h"
 #include "settle.h"
 #include "syscalls.h"
@@ -140,14 +141,7 @@ static void record_missing_view(
 	audit_string(load->line, "verdict", "error");
 	audit_string(load->line, "path", path);
 	audit_string(load->line, "rule", place);
-	audit_string(load->line, "reason",
-		error == -ELOOP
-			? "the directory is reached through a symbolic link: write its real path"
-		: error == -EINVAL
-			? "a file system in it does not do what the rule asks for (idmap)"
-		: error == -ETIMEDOUT
-			? "a file system on its way does not answer: nothing beneath it is served until it does"
-			: "the directory cannot be opened: nothing beneath it is served until it can");
+	audit_string(load->line, "reason", record_view_reason(error));
 	audit_errno(load->line, -error);
 	audit_end(load->line);
 }

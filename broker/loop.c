@@ -138,6 +138,8 @@ static void admit(struct loop *loop, struct connection *connection)
 	int error = open_account(loop, connection);
 
 	if (error) {
+		if (error != -EDQUOT)
+			operations_short(loop->server.operations, &connection->peer, NULL, error);
 		connection_dismiss(connection, -error);
 		connection_close(connection, &loop->server);
 		return;
@@ -154,15 +156,19 @@ static void admit(struct loop *loop, struct connection *connection)
 		tell_held(loop, connection);
 }
 
+void loop_crowded(struct loop *loop, int error)
+{
+	connection_crowded(&loop->server, error);
+}
+
 static void identify(struct loop *loop, const struct arrival *arrival)
 {
 	struct connection *connection =
 		connection_new(arrival->socket, arrival->client, arrival->taken_over);
 	const struct policy *policy = loop->house->service->policy;
 
-	/* Without memory the client waits until another worker serves it. */
 	if (!connection) {
-		close(arrival->socket);
+		connection_lack(&loop->server, arrival->socket, arrival->client, -ENOMEM);
 		return;
 	}
 	connection->reload = arrival->reload;
@@ -175,12 +181,11 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 				: -EDQUOT;
 		if (!error)
 			return;
-		connection_dismiss(connection, -error);
 	} else if (!error) {
 		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
 	}
 	if (error)
-		connection_close(connection, &loop->server);
+		connection_turn_away(connection, &loop->server, error);
 	else
 		admit(loop, connection);
 }
@@ -268,8 +273,7 @@ static void finish(struct loop *loop, struct job *job)
 		if (ended)
 			drop(loop, ended);
 	} else if (error) {
-		connection_dismiss(connection, error);
-		connection_close(connection, &loop->server);
+		connection_turn_away(connection, &loop->server, -error);
 	} else {
 		admit(loop, connection);
 	}

@@ -43,6 +43,9 @@ struct arrival {
 /* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */
 int loop_take(struct loop *loop, const struct arrival *arrival);
 
+/* Records that there is no room for another client, unless that was said a moment ago. In the loop's own thread. */
+void loop_crowded(struct loop *loop, int error);
+
 /*
  * What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As
  * loop_take.

@@ -36,7 +36,7 @@ struct job {
 	struct job *next;
 	enum kind kind;
 	uint64_t place;
-	int64_t since; /* ms */
+	int64_t since; /* ms: when it was asked for */
 	struct channel_message message;
 };
 
@@ -53,15 +53,25 @@ struct maker {
 	unsigned int idle, threads, begun;
 };
 
-/* The worker is gone, or is not itself. Other threads may hang for ever: nothing is tidied up. */
+/* The worker is not itself, or there is no memory. Other threads may hang for ever: nothing is tidied up. */
 static _Noreturn void end(void)
 {
 	_exit(1);
 }
 
+/* The worker is gone: there is nothing more to do, and nothing to be told of (supervisor.c). */
+static _Noreturn void end_behind_worker(void)
+{
+	_exit(0);
+}
+
 static void answer(struct maker *maker, struct channel_message *message)
 {
-	if (channel_send(maker->channel, message))
+	int error = channel_send(maker->channel, message);
+
+	if (error == -EPIPE || error == -ECONNRESET)
+		end_behind_worker();
+	if (error)
 		end();
 	if (message->descriptor >= 0)
 		close(message->descriptor);
@@ -74,16 +84,26 @@ static bool is_on_behalf(const struct channel_message *message)
 	       message->type == CHANNEL_NOTIFY;
 }
 
-static void do_job(struct maker *maker, struct channel_message *message)
+/* What is done in a caller's name says how long that may take. What it has waited in line counts. */
+static uint32_t time_left(const struct channel_message *message, int64_t since)
+{
+	int64_t left = since + message->endpoint.time - clock_ms();
+
+	return left > 0 ? (uint32_t)left : 0;
+}
+
+static void do_job(struct maker *maker, struct channel_message *message, int64_t since)
 {
 	int error;
 
-	if (is_on_behalf(message))
+	if (is_on_behalf(message)) {
+		message->endpoint.time = time_left(message, since);
 		error = behalf_answer(maker->behalf, message);
-	else if (message->type == CHANNEL_IDENTIFY)
+	} else if (message->type == CHANNEL_IDENTIFY) {
 		error = settle_answer(&maker->exes, message);
-	else
+	} else {
 		error = making_answer(maker->making, message);
+	}
 	if (error)
 		end();
 	answer(maker, message);
@@ -128,14 +148,16 @@ static void forget(struct job *job)
 	free(job);
 }
 
-/* Those for whose answer the worker does not wait any more. */
+/* Whether the worker does not wait for the answer any more. */
+static bool is_over(const struct job *job)
+{
+	return job->kind == KIND_BEHALF ? !time_left(&job->message, job->since)
+					: job->since < clock_ms() - QUESTIONS_TIME;
+}
+
 static void drop_old(struct maker *maker)
 {
-	int64_t old = clock_ms() - QUESTIONS_TIME;
-
-	/* What is done in callers' names says itself for how long. */
-	while (!maker->loading && maker->first && maker->first->since < old &&
-		maker->first->kind != KIND_BEHALF)
+	while (!maker->loading && maker->first && is_over(maker->first))
 		forget(take_out(maker, &maker->first));
 }
 
@@ -193,7 +215,7 @@ static void *work(void *context)
 		wake(maker);
 		pthread_mutex_unlock(&maker->mutex);
 		struct channel_message message = job->message;
-		do_job(maker, &message);
+		do_job(maker, &message, job->since);
 		pthread_mutex_lock(&maker->mutex);
 		*own = NULL;
 		free(job);
@@ -264,7 +286,10 @@ static void hear(struct maker *maker)
 	int error = 0;
 
 	message.descriptor = -1;
-	if (channel_receive(maker->channel, &message) != 1 || !is_proper(maker, &message))
+	int got = channel_receive(maker->channel, &message);
+	if (got == 0)
+		end_behind_worker();
+	if (got != 1 || !is_proper(maker, &message))
 		end();
 	switch (message.type) {
 	case CHANNEL_LOADED:

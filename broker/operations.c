@@ -73,8 +73,31 @@ void operations_patience(
 
 /* Each returns 0, or a negative errno and then nothing else in `reply`. */
 
-/* A file that is not there is the caller's business; a denial, and a request that no correct program makes,
- * are the administrator's. */
+/* Whether nobody waits for it any more. What it then comes to is not what the caller was told. */
+static bool is_cancelled(const struct operations *operations)
+{
+	return operations->resolver.cancelled && *operations->resolver.cancelled;
+}
+
+/* What an errno says that daemon or machine are out of; NULL where it says something else. */
+static const char *shortage(int error)
+{
+	switch (-error) {
+	case EMFILE:
+		return "the daemon is out of descriptors (LimitNOFILE=)";
+	case ENFILE:
+		return "the machine is out of open files (fs.file-max)";
+	case ENOMEM:
+	case ENOBUFS:
+		return "memory is short";
+	case ETOOMANYREFS:
+		return "too many descriptors are under way to clients that do not take them (LimitNOFILE=)";
+	}
+	return NULL;
+}
+
+/* A file that is not there is the caller's business; a denial, a request that no correct program makes, and what the
+ * daemon is out of, are the administrator's. */
 static void record_failure(struct operations *operations, const struct peer *peer,
 	const struct request *request, struct outcome *outcome, int error)
 {
@@ -85,14 +108,12 @@ static void record_failure(struct operations *operations, const struct peer *pee
 			outcome->opened[0]
 				? "what the link leads to is not there, or not served"
 				: "the file system refuses it: a device, or not for the broker";
-	if (outcome->verdict == VERDICT_DENY || outcome->reason)
+	/* Watches are made by the caller, who has bounds of his own. */
+	else if (!outcome->reason && !(error == -EMFILE && request->operation == FDBROKER_WATCH))
+		outcome->reason = shortage(error);
+	/* Of one that is over already the record has said so. */
+	if (outcome->verdict == VERDICT_DENY || (outcome->reason && !is_cancelled(operations)))
 		record_request(&operations->record, peer, request, outcome, -error);
-}
-
-/* Whether nobody waits for it any more. What it then comes to is not what the caller was told. */
-static bool is_cancelled(const struct operations *operations)
-{
-	return operations->resolver.cancelled && *operations->resolver.cancelled;
 }
 
 static void record_success(struct operations *operations, const struct peer *peer,
@@ -419,10 +440,36 @@ void operations_malformed(struct operations *operations, const struct peer *peer
 	count(operations, 0, STATISTICS_ERROR, request);
 }
 
+void operations_late(
+	struct operations *operations, const struct peer *peer, const struct request *request)
+{
+	const char *reason = request->operation == FDBROKER_CONNECT
+				     ? "nobody at the address answers (--open-timeout)"
+			     : request->operation == FDBROKER_BIND
+				     ? "the address could not be bound in time (--open-timeout)"
+				     : "the file system does not answer (--open-timeout)";
+
+	record_refusal(&operations->record, peer, request, false, reason, ETIMEDOUT);
+}
+
 void operations_timed_out(
 	struct operations *operations, const struct peer *peer, const struct request *request)
 {
-	record_refusal(&operations->record, peer, request, false,
-		"the file system does not answer (--open-timeout)", ETIMEDOUT);
+	operations_late(operations, peer, request);
 	count(operations, request->operation, STATISTICS_ERROR, request);
+}
+
+void operations_dropped(struct operations *operations, const struct peer *peer)
+{
+	record_refusal(&operations->record, peer, NULL, false,
+		"it does not take its replies: the connection is ended", ETIMEDOUT);
+}
+
+void operations_short(struct operations *operations, const struct peer *peer,
+	const struct request *request, int error)
+{
+	const char *reason = shortage(error);
+
+	record_refusal(&operations->record, peer, request, false,
+		reason ? reason : "the reply cannot be sent", -error);
 }

@@ -81,8 +81,22 @@ void operations_refused(struct operations *operations, const struct peer *peer,
 void operations_malformed(struct operations *operations, const struct peer *peer,
 	const struct request *request, const char *reason, int error);
 
-/* Records that nobody waits any longer for what another thread does for `peer`. */
+/* Records that what another thread did for `peer` was not done in time. */
+void operations_late(
+	struct operations *operations, const struct peer *peer, const struct request *request);
+
+/* Records and counts that nobody waits any longer for what another thread does for `peer`. */
 void operations_timed_out(
 	struct operations *operations, const struct peer *peer, const struct request *request);
+
+/* Records that the connection of `peer` is ended, since it takes none of its replies. */
+void operations_dropped(struct operations *operations, const struct peer *peer);
+
+/*
+ * Records that something was short (a negative errno) for what `peer` asked for, beside the operation itself; `request`
+ * is NULL where it is not known any more.
+ */
+void operations_short(struct operations *operations, const struct peer *peer,
+	const struct request *request, int error);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,11 +132,65 @@ void record_refusal(const struct record *record, const struct peer *peer,
 	end(record, request, error);
 }
 
+const char *record_view_reason(int error)
+{
+	switch (-error) {
+	case ELOOP:
+		return "the directory is reached through a symbolic link: write its real path";
+	case EINVAL:
+		return "a file system in it does not do what the rule asks for (idmap)";
+	case ETIMEDOUT:
+		return "a file system on its way does not answer: nothing beneath it is served until it does";
+	}
+	return "the directory cannot be opened: nothing beneath it is served until it can";
+}
+
+void record_view(const struct record *record, const char *path, const char *file, unsigned int line,
+	int error)
+{
+	const struct sums_kind kind = {
+		.own = true,
+		.error = -error,
+		.reason = record_view_reason(error),
+	};
+	char place[4096];
+
+	if (!sums_admit(
+		    record->sums, clock_ms(), 0, &kind, LINE_USUAL + BYTE_LONGEST * strlen(path)))
+		return;
+	snprintf(place, sizeof(place), "%s:%u", file, line);
+	audit_begin(record->line, record->log, "view");
+	audit_string(record->line, "verdict", "error");
+	audit_string(record->line, "path", path);
+	audit_string(record->line, "rule", place);
+	audit_string(record->line, "reason", kind.reason);
+	audit_errno(record->line, kind.error);
+	audit_end(record->line);
+}
+
+/* Of views that could not be made. */
+static void write_own_total(const struct record *record, const struct sums_total *total)
+{
+	const struct sums_kind *kind = &total->kind;
+
+	audit_begin(record->line, record->log, "view");
+	audit_string(record->line, "verdict", "error");
+	audit_string(record->line, "reason", kind->reason ? kind->reason : "for many reasons");
+	audit_number(record->line, "repeated", (int64_t)total->repeated);
+	if (kind->error)
+		audit_errno(record->line, kind->error);
+	audit_end(record->line);
+}
+
 static void write_total(const struct record *record, const struct sums_total *total)
 {
 	struct audit_line *line = record->line;
 	const struct sums_kind *kind = &total->kind;
 
+	if (kind->own) {
+		write_own_total(record, total);
+		return;
+	}
 	audit_begin(line, record->log, "request");
 	audit_string(line, "verdict", kind->denied || !kind->reason ? "deny" : "error");
 	audit_string(line, "subject", kind->subject);

@@ -28,6 +28,16 @@ void record_request(const struct record *record, const struct peer *peer,
 void record_refusal(const struct record *record, const struct peer *peer,
 	const struct request *request, bool denied, const char *reason, int error);
 
+/* Why a view could not be made, in words; a negative errno. */
+const char *record_view_reason(int error);
+
+/*
+ * Records that a view of the directory `path`, which the policy names in that line of `file`, could not be made while the
+ * daemon serves: a negative errno. Counted where it repeats, whichever directories it is about.
+ */
+void record_view(const struct record *record, const char *path, const char *file, unsigned int line,
+	int error);
+
 /*
  * Writes what has been counted and is to be told by `now` (clock_ms; INT64_MAX: all). Returns when there will be
  * more, INT64_MAX for never. It costs nothing where nothing is to be told.

@@ -111,6 +111,9 @@ int replies_flush(struct connection *connection, struct server *server)
 			return 0;
 		if (error)
 			return -1;
+		if (waiting->descriptor >= 0 && !waiting->reply.descriptors)
+			operations_short(server->operations, &connection->peer, NULL,
+				-(int)waiting->reply.error);
 		if (waiting->descriptor >= 0)
 			count_descriptor(connection, waiting->reply.descriptors);
 		forget_first(connection, server);
@@ -131,6 +134,8 @@ static int keep(struct connection *connection, struct server *server,
 	struct waiting *waiting = malloc(sizeof(*waiting) + reply->data_length);
 	struct account_refusal refusal;
 
+	if (!waiting)
+		operations_short(server->operations, &connection->peer, NULL, -ENOMEM);
 	if (waiting) {
 		waiting->reply = *reply;
 		if (account_take(connection->account, ACCOUNT_BYTES, weight(waiting), clock_ns(),
@@ -176,6 +181,9 @@ int replies_answer(struct connection *connection, struct server *server,
 			connection->socket, &header, reply->descriptor, reply->data);
 	if (error == -EAGAIN && header.descriptors == (reply->descriptor >= 0))
 		return keep(connection, server, &header, reply->descriptor, reply->data, job);
+	if (reply->descriptor >= 0 && !header.descriptors)
+		operations_short(
+			server->operations, &connection->peer, request, -(int)header.error);
 	if (reply->descriptor >= 0)
 		count_descriptor(connection, !error && header.descriptors);
 	/* Of one that cannot travel only the error waits. */

@@ -138,7 +138,7 @@ void succession_serving_ended(
 	supervisor->leaving = false;
 	supervisor->kill = 0;
 	vitals_interrupted(&supervisor->vitals);
-	log_death(supervisor, pid, status, reason);
+	log_death(supervisor, "worker", pid, status, reason);
 	/* One that loads takes over as soon as it is ready; but if it hangs, in a file of the policy perhaps, the policy
 	 * that served is to hand. */
 	if (supervisor->coming.worker && supervisor->load_end > clock_ms() + LOAD_TIME_ALONE)
@@ -179,7 +179,7 @@ void succession_coming_ended(struct supervisor *supervisor, pid_t pid, int statu
 		succession_give(supervisor);
 		succession_reload(supervisor);
 	} else if (!supervisor->serving.worker) {
-		log_death(supervisor, pid, status,
+		log_death(supervisor, "worker", pid, status,
 			"the worker died before it was ready and is started again later");
 		start_later(supervisor);
 	}

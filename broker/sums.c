@@ -27,6 +27,7 @@ struct sums {
 	_Atomic int64_t due;
 	struct denied uids[SUMS_UIDS];
 	struct denied everybody; /* uses `end` and `others` */
+	struct denied own;	 /* the daemon's */
 };
 
 struct sums *sums_new(void)
@@ -59,6 +60,16 @@ static bool waits(const struct denied *denied)
 	return any;
 }
 
+/* What is over and has been told begins anew. */
+static struct denied *find_own(struct sums *sums, int64_t now)
+{
+	struct denied *own = &sums->own;
+
+	if (own->end <= now && !waits(own))
+		*own = (struct denied){.uid = SUMS_EVERYBODY, .end = now + SUMS_WINDOW};
+	return own;
+}
+
 /* Its place in the table: its own, or one that is free, or one whose time is over and that has nothing to tell.
  * NULL where there is none. */
 static struct denied *find_uid(struct sums *sums, int64_t now, uid_t uid)
@@ -81,8 +92,8 @@ static struct denied *find_uid(struct sums *sums, int64_t now, uid_t uid)
 
 static bool same_kind(const struct sums_kind *a, const struct sums_kind *b)
 {
-	return a->denied == b->denied && a->error == b->error && a->rights == b->rights &&
-	       a->rule == b->rule && a->reason == b->reason;
+	return a->own == b->own && a->denied == b->denied && a->error == b->error &&
+	       a->rights == b->rights && a->rule == b->rule && a->reason == b->reason;
 }
 
 /* NULL where the uid has too many kinds already. */
@@ -108,7 +119,7 @@ static void count(struct sums *sums, const struct denied *denied, uint64_t *numb
 static bool admit(
 	struct sums *sums, int64_t now, uid_t uid, const struct sums_kind *kind, size_t bytes)
 {
-	struct denied *denied = find_uid(sums, now, uid);
+	struct denied *denied = kind->own ? find_own(sums, now) : find_uid(sums, now, uid);
 
 	if (!denied) {
 		struct denied *everybody = &sums->everybody;
@@ -148,7 +159,7 @@ int64_t sums_due(const struct sums *sums)
 }
 
 /* Takes one number of what is over. */
-static bool take(struct denied *denied, int64_t now, struct sums_total *total)
+static bool take(struct denied *denied, bool own, int64_t now, struct sums_total *total)
 {
 	uint64_t *number = NULL;
 
@@ -161,8 +172,10 @@ static bool take(struct denied *denied, int64_t now, struct sums_total *total)
 		number = &denied->kinds[i].repeated;
 		total->kind = denied->kinds[i].kind;
 	}
-	if (!number && denied->others)
+	if (!number && denied->others) {
 		number = &denied->others;
+		total->kind.own = own;
+	}
 	if (!number)
 		return false;
 	total->repeated = *number;
@@ -174,10 +187,13 @@ static bool take_any(struct sums *sums, int64_t now, struct sums_total *total)
 {
 	int64_t due = INT64_MAX;
 
-	for (unsigned int i = 0; i <= SUMS_UIDS; i++) {
-		struct denied *denied = i < SUMS_UIDS ? &sums->uids[i] : &sums->everybody;
+	for (unsigned int i = 0; i < SUMS_UIDS + 2; i++) {
+		bool own = i == SUMS_UIDS + 1;
+		struct denied *denied = own		? &sums->own
+					: i < SUMS_UIDS ? &sums->uids[i]
+							: &sums->everybody;
 
-		if (take(denied, now, total))
+		if (take(denied, own, now, total))
 			return true;
 		if (waits(denied) && denied->end < due)
 			due = denied->end;

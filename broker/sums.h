@@ -8,7 +8,8 @@
  * number for each kind when that time is over. Beyond SUMS_KINDS kinds or SUMS_BYTES of lines a uid's denials are
  * counted together; and where SUMS_UIDS uids are being denied things at once, those of all others are. So whatever
  * anybody does, SUMS_UIDS * SUMS_BYTES and SUMS_UIDS * SUMS_KINDS short lines are the most of one window, and
- * the memory is fixed.
+ * the memory is fixed. What the daemon itself fails in (`own`) is counted likewise, in a place of its own that no
+ * caller can take.
  *
  * Pure, but for a mutex: any number of threads may count into one table. The time is the caller's to tell, in ms
  * that never go back.
@@ -29,6 +30,7 @@
 
 /* What makes denials one kind. Pointers are compared, not what they point to: it lives as long as the policy. */
 struct sums_kind {
+	bool own;    /* of the daemon, and no uid's */
 	bool denied; /* or an error */
 	int error;   /* positive errno */
 	uint32_t rights;
@@ -38,7 +40,7 @@ struct sums_kind {
 };
 
 struct sums_total {
-	uid_t uid;
+	uid_t uid; /* SUMS_EVERYBODY for the daemon's own, too */
 	struct sums_kind kind;
 	uint64_t repeated; /* how many had no line */
 };

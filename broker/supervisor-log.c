@@ -34,11 +34,12 @@ void log_error(struct supervisor *supervisor, const char *event, const char *rea
 	audit_end(line);
 }
 
-void log_death(struct supervisor *supervisor, pid_t pid, int status, const char *reason)
+void log_death(
+	struct supervisor *supervisor, const char *event, pid_t pid, int status, const char *reason)
 {
 	struct audit_line *line = &supervisor->line;
 
-	audit_begin(line, supervisor->log, "worker");
+	audit_begin(line, supervisor->log, event);
 	audit_string(line, "verdict", "error");
 	audit_number(line, "pid", pid);
 	audit_string(line, "reason", reason);

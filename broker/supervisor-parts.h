@@ -46,9 +46,11 @@ struct supervisor {
 	struct reloads reloads;
 	struct vitals vitals;
 	int backoff;
-	int64_t load_end; /* ms: when to give up the one that loads */
-	int64_t start;	  /* ms: when to start the next crew; 0: not */
-	int64_t kill;	  /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t load_end;  /* ms: when to give up the one that loads */
+	int64_t start;	   /* ms: when to start the next crew; 0: not */
+	int64_t kill;	   /* ms: when to kill the one that leaves or stops; 0: never */
+	int64_t log_again; /* ms: when to give the one that serves the record's file again; 0: not */
+	pid_t orphaning;   /* a maker of which its worker said that it is gone; 0 */
 
 	int64_t burial; /* ms: when to give up a worker of which a thread has ended; 0: none has */
 
@@ -117,7 +119,9 @@ int renewal_take_up(struct supervisor *supervisor);
 
 void log_event(struct supervisor *supervisor, const char *event);
 void log_error(struct supervisor *supervisor, const char *event, const char *reason);
-void log_death(struct supervisor *supervisor, pid_t pid, int status, const char *reason);
+/* `event` says whose: "worker" or "maker". */
+void log_death(struct supervisor *supervisor, const char *event, pid_t pid, int status,
+	const char *reason);
 void log_ready(struct supervisor *supervisor);
 /* There is no room for another connection, for that negative errno. Said once in a while. */
 void log_crowd(struct supervisor *supervisor, int error);

@@ -66,6 +66,10 @@ static int keep_time(struct supervisor *supervisor)
 		supervisor->pause = 0;
 		succession_give(supervisor);
 	}
+	if (supervisor->log_again && supervisor->log_again <= now) {
+		supervisor->log_again = 0;
+		log_tell(supervisor, &supervisor->serving);
+	}
 	if (supervisor->kill && supervisor->kill <= now) {
 		supervisor->kill = 0;
 		succession_lose_serving(supervisor, "the worker does not end and is replaced");
@@ -87,6 +91,7 @@ static int keep_time(struct supervisor *supervisor)
 	}
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
+	due = sooner(due, supervisor->log_again);
 	due = sooner(due, sooner(supervisor->burial, accepting_turn(supervisor, now)));
 	if (loads)
 		due = sooner(due, supervisor->load_end);

@@ -104,6 +104,8 @@ static struct view *take(struct views *views, uint32_t template, const struct po
 	struct view *view = &views->list[views->count + slot];
 	*view = (struct view){
 		.path = copy,
+		.file = views->list[template].file,
+		.line = views->list[template].line,
 		.attributes = views->list[template].attributes,
 		.error = -ENOENT,
 		.stale = true,

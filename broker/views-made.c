@@ -79,6 +79,14 @@ void view_take_answer(struct views *views, struct view *view, const struct chann
 	view->stale = views->reports != reports || !is_lasting(view->error);
 }
 
+void view_tell_failure(const struct views *views, const struct view *view, int error)
+{
+	/* What is not there is made when it comes; without a maker the worker is at its end, and that is told. */
+	if (views->failed && error != -ENOENT && error != -ENOTDIR && error != -EPIPE &&
+		error != -ECONNRESET)
+		views->failed(views->failed_context, view->path, view->file, view->line, error);
+}
+
 int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid)
 {
 	struct channel_message message;
@@ -90,6 +98,12 @@ int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, 
 	pthread_mutex_lock(&views->mutex);
 	if (!error)
 		view_take_answer(views, view, &message, reports);
+	int failed = error ? error : view->shown ? 0 : view->error;
+	if (failed) {
+		pthread_mutex_unlock(&views->mutex);
+		view_tell_failure(views, view, failed);
+		pthread_mutex_lock(&views->mutex);
+	}
 	view->asked = false;
 	pthread_cond_broadcast(&views->made);
 	return error;

@@ -20,6 +20,15 @@ static bool is_component(const char *path, unsigned int depth, const char *name)
 	return strlen(name) == length && memcmp(name, path, length) == 0;
 }
 
+void views_failed(struct views *views,
+	void (*failed)(
+		void *context, const char *path, const char *file, unsigned int line, int error),
+	void *context)
+{
+	views->failed = failed;
+	views->failed_context = context;
+}
+
 int views_descriptor(const struct views *views)
 {
 	return views->inotify;

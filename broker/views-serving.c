@@ -127,6 +127,8 @@ static int ask_mapped(struct views *views, struct view *view, const struct polic
 			views, view, CHANNEL_RENEW, policy_caller_uid(caller), gid, message);
 		if (!error)
 			error = -message->error;
+		if (error)
+			view_tell_failure(views, view, error);
 		pthread_mutex_lock(&views->mutex);
 		view_set_hung(view, error == -ETIMEDOUT);
 		view->asked = false;

@@ -75,6 +75,9 @@ struct views {
 	const struct policy_directory *directories;
 	size_t directory_count;
 	struct questions *questions;
+	void (*failed)(void *context, const char *path, const char *file, unsigned int line,
+		int error); /* NULL: nobody is told */
+	void *failed_context;
 	int inotify;
 	_Atomic bool plain;
 	pthread_mutex_t reading; /* of whoever reads the reports */
@@ -144,6 +147,8 @@ void view_take_answer(struct views *views, struct view *view, const struct chann
  */
 int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t uid, gid_t gid,
 	struct channel_message *message);
+/* Tells whoever is to know that the view could not be made; without the lock, while it is `asked`. */
+void view_tell_failure(const struct views *views, const struct view *view, int error);
 /*
  * Has a view made, named to the maker for the first time or again; the lock is given up meanwhile. 0, or a negative
  * errno: the maker does not answer, or is gone.

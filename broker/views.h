@@ -91,6 +91,15 @@ int views_open_device(struct views *views, uint32_t directory, uint32_t attribut
 int views_descriptor(const struct views *views);
 void views_changed(struct views *views, bool changed);
 
+/*
+ * From now on `failed` is told of each view that cannot be made, in the thread that needed it, though not that the
+ * directory is not there. It may be told by several threads at a time.
+ */
+void views_failed(struct views *views,
+	void (*failed)(
+		void *context, const char *path, const char *file, unsigned int line, int error),
+	void *context);
+
 /* The maker says that the mounts have changed for the view of that number. */
 void views_stale(struct views *views, uint32_t index);
 

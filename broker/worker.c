@@ -23,8 +23,6 @@
 
 /* ms that what cannot be asked for again has to end when another worker takes over. */
 #define HANDOVER_TIME 300
-/* ms between two lines that tell of no room: those who wait are given again and again. */
-#define CROWDED_PAUSE 10000
 /* Event threads. */
 #define THREADS_MAX 4
 
@@ -51,8 +49,10 @@ struct worker {
 	bool handover;		   /* another worker goes on */
 	pid_t sentinel;
 	sem_t guarded;
-	int64_t crowded; /* ms: when it was last said that there was no room; 0: never */
+	bool unlogged; /* the record's new file did not fit in, and has not been given again */
 	struct audit_line line;
+	pthread_mutex_t views_mutex; /* of what any thread says of views: */
+	struct audit_line views_line;
 };
 
 /* Of the lane. */
@@ -66,6 +66,22 @@ static size_t tell_more(void *context, char *text, size_t size)
 		"lane_waiting %u\nlane_running %u\nlane_threads %u\nlane_stuck %u\n", state.waiting,
 		state.running, state.threads, state.stuck);
 	return (size_t)length < size ? (size_t)length : 0;
+}
+
+/* In any thread. */
+static void view_failed(
+	void *context, const char *path, const char *file, unsigned int place, int error)
+{
+	struct worker *worker = context;
+	const struct record record = {
+		.line = &worker->views_line,
+		.log = worker->log,
+		.sums = worker->service.sums,
+	};
+
+	pthread_mutex_lock(&worker->views_mutex);
+	record_view(&record, path, file, place, error);
+	pthread_mutex_unlock(&worker->views_mutex);
 }
 
 /* The supervisor's first words. 0, or 1 after a line on standard error; `snapshot` is -1 where there is none. */
@@ -115,6 +131,8 @@ static int prepare(struct worker *worker)
 	service->sums = sums_new();
 	if (!service->sums)
 		return report_failure("starting", -ENOMEM);
+	pthread_mutex_init(&worker->views_mutex, NULL);
+	views_failed(service->views, view_failed, worker);
 	service->policy_path = options->policy;
 	service->connections = &worker->connections;
 	statistics_begin(&worker->statistics);
@@ -158,32 +176,41 @@ static int give_back(struct worker *worker, uint32_t client, int error)
 		.index = client,
 		.descriptor = -1,
 	};
-	struct audit_line *line = &worker->line;
-	int64_t now = clock_ms();
 
-	if (!worker->crowded || now - worker->crowded >= CROWDED_PAUSE) {
-		audit_begin(line, worker->log, "accept");
-		audit_string(line, "verdict", "error");
-		audit_string(line, "reason", "no room for another connection");
-		audit_number(line, "connections", (int64_t)worker->connections);
-		audit_errno(line, -error);
-		audit_end(line);
-		worker->crowded = now;
-	}
+	loop_crowded(worker->house.loops[0], error);
 	return channel_send(worker->channel, &message) ? -1 : 0;
 }
 
-/* The record's new file did not fit in: it goes on where it was, until the next one. */
-static int miss_log(struct worker *worker, int error)
+static void record_log(struct worker *worker, const char *reason, int error)
 {
 	struct audit_line *line = &worker->line;
 
 	audit_begin(line, worker->log, "log");
-	audit_string(line, "verdict", "error");
-	audit_string(line, "reason", "it goes on where it was");
-	audit_errno(line, -error);
+	if (error)
+		audit_string(line, "verdict", "error");
+	audit_string(line, "reason", reason);
+	if (error)
+		audit_errno(line, -error);
 	audit_end(line);
-	return 0;
+}
+
+/* The record's new file did not fit in: it goes on where it was, until the supervisor has given it again. */
+static int miss_log(struct worker *worker, int error)
+{
+	struct channel_message again = {.type = CHANNEL_LOG, .descriptor = -1};
+
+	if (!worker->unlogged)
+		record_log(worker, "it goes on where it was, until there is a descriptor", error);
+	worker->unlogged = true;
+	return channel_send(worker->channel, &again) ? -1 : 0;
+}
+
+static void take_log(struct worker *worker, int fresh)
+{
+	destination_replace(worker->log, fresh);
+	if (worker->unlogged)
+		record_log(worker, "opened anew, late", 0);
+	worker->unlogged = false;
 }
 
 static int take_client(struct worker *worker, const struct channel_message *message)
@@ -218,7 +245,7 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 	if (got != 1)
 		return -1;
 	if (message.type == CHANNEL_LOG && message.descriptor >= 0) {
-		destination_replace(worker->log, message.descriptor);
+		take_log(worker, message.descriptor);
 		return 0;
 	}
 	if (message.type == CHANNEL_PING && message.descriptor < 0) {
@@ -242,10 +269,14 @@ static int hear_supervisor(void *context, struct loop_source *source, uint32_t e
 static int hear_maker(void *context, struct loop_source *source, uint32_t events)
 {
 	struct worker *worker = context;
+	struct channel_message orphaned = {.type = CHANNEL_ORPHANED, .descriptor = -1};
 
 	(void)source;
 	(void)events;
-	return questions_hear(worker->questions) ? -1 : 0;
+	if (!questions_hear(worker->questions))
+		return 0;
+	channel_send(worker->channel, &orphaned);
+	return -1;
 }
 
 /* ---- the threads ------------------------------------------------------------------------------ */

@@ -9,10 +9,11 @@ import signal
 import socket
 import stat
 import struct
+import time
 
-from broker import Broker, Client, Place
-from endpoints import SEQPACKET, STREAM, alone, listener, peer, rules
-from linux import libc, result
+from broker import Broker, Client, Place, makers
+from endpoints import SEQPACKET, STREAM, alone, fill, listener, peer, rules
+from linux import as_user, libc, result
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
@@ -200,6 +201,65 @@ def test_what_it_watches_it_must_have_open():
                 check(b"x\0" in os.read(descriptor, 4096))
                 os.close(descriptor)
                 os.close(at)
+
+
+
+def agents(maker):
+    """How many processes are under way in callers' names: children of any thread."""
+    count = 0
+    for task in os.listdir(f"/proc/{maker}/task"):
+        with open(f"/proc/{maker}/task/{task}/children") as file:
+            count += len(file.read().split())
+    return count
+
+
+def connections_of(taken, uids):
+    """Sockets of callers with these uids: the copies that the supervisor has."""
+    for uid in uids:
+        as_user(uid, lambda: Client(taken.broker.abstract) and None)
+    found, pidfd = {}, os.pidfd_open(taken.broker.process.pid)
+    while len(found) < len(uids):
+        for number in os.listdir(f"/proc/{taken.broker.process.pid}/fd"):
+            if "socket:" not in os.readlink(f"/proc/{taken.broker.process.pid}/fd/{number}"):
+                continue
+            s = socket.socket(fileno=result(libc.syscall(SYS_PIDFD_GETFD, pidfd, int(number), 0)))
+            uid = peer(s)[1]
+            if uid in uids:
+                found[uid] = s
+            else:
+                s.close()
+    os.close(pidfd)
+    return list(found.values())
+
+
+@alone
+def test_time_in_the_makers_line_counts():
+    """More than is done at once, each with a second and a half: nothing goes on, or begins, when that is over."""
+    with Place() as place:
+        full, held = fill(place.name("s"))
+        with Taken(place, *connections(place)) as taken:
+            maker, = makers(taken.broker)
+            message = HEADER.pack(taken.types["CHANNEL_CONNECT"], 77, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                  UNIX, 0, 0o777, 0, 0, 0, 0, 0, 0, b"", 0, 0, 0, STREAM, 1500)
+            # Few of one uid are done at once. So there are others, who keep all threads busy twice over.
+            callers = connections_of(taken, range(5001, 5007))
+            begin = time.monotonic()
+            for s in callers:
+                for _ in range(16):
+                    taken.questions.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                                         array.array("i", [s.fileno()]))])
+            while agents(maker) < 40:
+                check(time.monotonic() - begin < 1.4, agents(maker))
+            # A moment for those that are being ended.
+            while agents(maker):
+                check(time.monotonic() - begin < 2.5, agents(maker))
+                time.sleep(0.02)
+            time.sleep(0.3)
+            equal(agents(maker), 0)
+            for s in callers:
+                s.close()
+        for s in (full, *held):
+            s.close()
 
 
 main(globals())

@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -328,6 +330,40 @@ static void test_journal_too_much(void **state)
 	close(ends[1]);
 }
 
+/* What several processes write to a pipe stays apart up to PIPE_BUF bytes; to a file at any length. */
+static void test_pipes_and_files(void **state)
+{
+	static char text[AUDIT_LINE_MAX], path[4096];
+	int ends[2], file = memfd_create("record", MFD_CLOEXEC), targets[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	assert_true(file >= 0);
+	memset(path, 'x', sizeof(path) - 1);
+	targets[0] = ends[1];
+	targets[1] = file;
+	for (int i = 0; i < 2; i++) {
+		memset(&line, 0, sizeof(line));
+		audit_begin(&line, targets[i], "e");
+		audit_string(&line, "path", path);
+		audit_string(&line, "to", path);
+		audit_number(&line, "uid", 1);
+		audit_end(&line);
+		assert_int_equal(line.lost, 0);
+	}
+	ssize_t got = read(ends[0], text, sizeof(text));
+	assert_in_range(got, PIPE_BUF - 300, PIPE_BUF);
+	text[got] = '\0';
+	assert_non_null(strstr(text, "\xe2\x80\xa6\",\"uid\":1,\"shortened\":\"path to\"}\n"));
+	got = pread(file, text, sizeof(text) - 1, 0);
+	text[got] = '\0';
+	assert_true(got > 8190);
+	assert_null(strstr(text, "shortened"));
+	close(ends[0]);
+	close(ends[1]);
+	close(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_errno),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_pipes_and_files),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_journal_priorities),
 		cmocka_unit_test(test_journal_too_much),

@@ -212,6 +212,44 @@ static void test_threads(void **state)
 	sums_free(shared);
 }
 
+/* Whatever many callers do, there is room for what the daemon itself fails in. */
+static void test_the_daemons_own(void **state)
+{
+	struct sums *sums = sums_new();
+	struct sums_kind own = {.own = true, .error = ENFILE, .reason = no_rule}, other = own;
+	struct sums_total total;
+	unsigned int lines = 0, numbers = 0;
+
+	(void)state;
+	other.error = ENOMEM;
+	for (uid_t uid = 0; uid < SUMS_UIDS + 10; uid++)
+		admitted(sums, 1000, uid, 0, 1);
+	for (int i = 0; i < 40; i++)
+		lines += sums_admit(sums, 1000, 0, &own, 100) +
+			 sums_admit(sums, 1000, 7, &other, 100);
+	assert_int_equal(lines, 2 * SUMS_FIRST);
+	while (sums_take(sums, 1000 + SUMS_WINDOW, &total)) {
+		if (!total.kind.own)
+			continue;
+		numbers++;
+		assert_int_equal(total.repeated, 40 - SUMS_FIRST);
+		assert_true(total.kind.error == ENFILE || total.kind.error == ENOMEM);
+	}
+	assert_int_equal(numbers, 2);
+	/* It begins anew. */
+	assert_true(sums_admit(sums, 2000 + SUMS_WINDOW, 0, &own, 100));
+	/* More kinds than are told apart are still its own. */
+	for (int i = 1; i <= SUMS_KINDS + 5; i++) {
+		own.error = i;
+		sums_admit(sums, 2000 + SUMS_WINDOW, 0, &own, 100);
+	}
+	assert_true(sums_take(sums, INT64_MAX, &total));
+	assert_true(total.kind.own);
+	assert_int_equal(total.kind.error, 0);
+	assert_int_equal(total.repeated, 6);
+	sums_free(sums);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_many_uids),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_the_daemons_own),
 	};
 
 	return cmocka_run_group_tests_name("sums", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The record: where it goes, what is in it, what is not; and what status tells in numbers."""
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -151,6 +152,67 @@ def test_where_the_worker_has_no_descriptor_for_it_no_connection_ends():
             thread.join()
         equal([r["errno"] for r in records(s.log + ".1", "log")], ["EMFILE"])
         equal(records(s.log, "worker"), [])
+
+
+def test_a_worker_that_has_no_descriptor_for_it_gets_it_later():
+    with Place() as place, Logging(place, "--log", place.name("log")) as s:
+        s.ready()
+        old = s.log + ".1"
+        worker = records(s.log, "ready")[0]["worker"]
+        before = as_user(WORKER_UID, resource.prlimit, worker, resource.RLIMIT_NOFILE)
+
+        def client():
+            with Client(s.broker.abstract) as c:
+                c.ask(path="/etc/a")
+                start.wait(10)
+                equal(c.ask(path="/etc/b"), "EACCES")
+                late.wait(10)
+                return c.ask(path="/etc/c")
+        start, late = multiprocessing.Event(), multiprocessing.Event()
+        results = []
+        thread = threading.Thread(target=lambda: results.append(as_user(ME, client)))
+        thread.start()
+        within(5, records, s.log, "request")
+        # A new soft limit: the hard one is kept, to have it back.
+        as_user(WORKER_UID, resource.prlimit, worker, resource.RLIMIT_NOFILE, (3, before[1]))
+        os.rename(s.log, old)
+        s.broker.process.send_signal(signal.SIGUSR1)
+        within(5, records, old, "log")
+        start.set()
+        within(5, lambda: len(records(old, "request")) == 2)
+        # It is tried again and again, and told once.
+        time.sleep(2)
+        equal([(r["verdict"], r["errno"]) for r in records(old, "log")], [("error", "EMFILE")])
+        equal([r["reason"] for r in records(s.log, "log")], ["opened anew"])
+        as_user(WORKER_UID, resource.prlimit, worker, resource.RLIMIT_NOFILE, before)
+        within(5, lambda: len(records(s.log, "log")) == 2)
+        equal([r["reason"] for r in records(s.log, "log")], ["opened anew", "opened anew, late"])
+        late.set()
+        thread.join()
+        equal(results, ["EACCES"])
+        equal([r["path"] for r in within(5, records, s.log, "request")], ["/etc/c"])
+        equal(records(old, "worker") + records(s.log, "worker"), [])
+        check(not any("log.1" in os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")))
+
+
+def test_lines_that_are_too_long_for_a_pipe():
+    """There each is written in one piece, shortened; to a file it goes as it is."""
+    path = "/" + "/".join(["\x01" * 200] * 18)
+    with Place() as place:
+        with Logging(place) as s:
+            s.broker.wait_event("ready")
+            equal(s.deny(path), {"EACCES"})
+            record = s.broker.wait_event("request")
+            equal(record["shortened"], "path")
+            check(path.startswith(record["path"][:-1]) and record["path"][-1] == "\u2026", record)
+            # No more is cut than it takes: a byte of this path is six of the line.
+            check(500 < len(record["path"]) <= 4096 // 6, len(record["path"]))
+            check(record["uid"] == ME and record["errno"] == "EACCES" and "us" in record, record)
+        with Logging(place, "--log", place.name("log")) as s:
+            s.ready()
+            equal(s.deny(path), {"EACCES"})
+            record, = within(5, records, s.log, "request")
+            equal((record["path"], "shortened" in record), (path, False))
 
 
 def test_clients_for_whom_there_is_no_room_do_not_fill_it():

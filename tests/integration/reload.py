@@ -282,6 +282,8 @@ def test_a_maker_that_is_killed_costs_nobody_his_connection():
         os.kill(s.broker.process.pid, signal.SIGCONT)
         s.broker.wait_event("ready", 2)
         equal(person.ask(f"{s.d}/x"), ("OK", 1))
+        death, = s.broker.events("maker")
+        equal((death["pid"], death["signal"], death["verdict"]), (maker, "KILL", "error"))
 
 
 def test_what_was_not_received_counts_for_the_next_worker_too():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from broker import Broker, Place, ask, tool
+from broker import Broker, Place, ask, makers, tool
 from linux import as_user
 from tap import check, equal, main
 
@@ -160,6 +160,26 @@ def test_nothing_is_left_over():
             equal(s.reload(), 0)
         time.sleep(0.2)
         equal(kinds(), before)
+
+
+def test_the_death_of_a_maker_is_told_and_no_other_end_of_one():
+    with Setting() as s:
+        for number, cause in enumerate((signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL), 1):
+            maker, = makers(s.broker)
+            os.kill(maker, cause)
+            death = s.broker.wait_event("maker", number)
+            equal((death["pid"], death["signal"], death["verdict"]), (maker, cause.name[3:], "error"))
+            check("both are replaced" in death["reason"], death)
+            s.broker.wait_event("worker", number)
+            s.broker.wait_event("ready", 1 + number)
+        # One whose worker is replaced, or dies, or that is stopped with it, ends of its own, or is ended.
+        for _ in range(3):
+            equal(s.reload(), 0)
+        for _ in range(5):
+            s.kill()
+        equal(s.granted(), "abcd")
+        equal(s.broker.stop(), 0)
+        equal(len(s.broker.events("maker")), 3)
 
 
 main(globals())
