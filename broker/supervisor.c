@@ -8,6 +8,7 @@
 #include "crew.h"
 #include "destination.h"
 #include "fdbroker-protocol.h"
+#include "landlock.h"
 #include "reloads.h"
 #include "report.h"
 #include "resume.h"
@@ -883,7 +884,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		if (!error)
 			renew(supervisor);
 	} else if (!error) {
-		if (check_hardlinks(options)) {
+		if (check_hardlinks(options) || (options->landlock && landlock_check())) {
 			free(supervisor);
 			return 1;
 		}
