@@ -23,8 +23,8 @@
 struct homes;
 
 /*
- * Starts the thread. NULL where there cannot be homes: without CAP_SYS_ADMIN and CAP_SYS_CHROOT, where the root is no mount point (a
- * chroot), without procfs. Views are dissolved then.
+ * Starts the thread. NULL where there cannot be homes: without CAP_SYS_ADMIN and CAP_SYS_CHROOT, where the root is no
+ * mount point (a chroot), without procfs. Views are dissolved then.
  */
 struct homes *home_start(void);
 
