@@ -6,6 +6,7 @@
 #include "confine.h"
 #include "connect.h"
 #include "diagnostic.h"
+#include "landlock.h"
 #include "questions.h"
 #include "record.h"
 #include "report.h"
@@ -216,6 +217,28 @@ static int make_views(struct load *load)
 	return 0;
 }
 
+/* With --landlock, and in the record: the kernel's version of it, and what it denies. 0 or a negative errno. */
+static int limit_accesses(struct load *load, uint32_t rights)
+{
+	char text[ACCESSES_TEXT];
+	struct accesses denied;
+
+	/* Sanitizers, and the coverage of tests, open files of their own. */
+	if (!load->options->landlock || !SYSCALLS_CONFINED)
+		return 0;
+	int version = landlock_version();
+	if (version < 0)
+		return version;
+	accesses_deny(rights, version, &denied);
+	int error = landlock_restrict(&denied);
+	if (error)
+		return error;
+	accesses_print(&denied, text, sizeof(text));
+	audit_number(load->line, "landlock", version);
+	audit_string(load->line, "denied", text);
+	return 0;
+}
+
 static int limit_calls(struct load *load, uint32_t rights, bool same_user)
 {
 	const struct syscalls_confinement confinement = {
@@ -241,7 +264,10 @@ static int limit_calls(struct load *load, uint32_t rights, bool same_user)
 	audit_number(load->line, "pid", getpid());
 	audit_number(load->line, "uid", geteuid());
 	audit_string(load->line, "capabilities", capabilities);
-	int error = syscalls_confine(&confinement, &count);
+	int error = limit_accesses(load, rights);
+	if (error)
+		return report_failure("restricting itself by Landlock", error);
+	error = syscalls_confine(&confinement, &count);
 	if (error)
 		return report_failure("giving up system calls", error);
 	audit_number(load->line, "calls", count);

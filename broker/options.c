@@ -33,6 +33,7 @@ enum {
 	OPTION_CONNECTS,
 	OPTION_REQUIRE,
 	OPTION_LINKS,
+	OPTION_LANDLOCK,
 	OPTION_GRANTS,
 	OPTION_HELP,
 	OPTION_VERSION
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
 	{"connect-rate", required_argument, NULL, OPTION_CONNECTS},
 	{"log-grants", no_argument, NULL, OPTION_GRANTS},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
+	{"landlock", no_argument, NULL, OPTION_LANDLOCK},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -84,6 +86,7 @@ static void print_help(void)
 	       "  --connect-rate N  let a uid that makes more than N connections a second wait\n"
 	       "                    (default: %d)\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
+	       "  --landlock        deny the worker by Landlock, too, what the policy does not take\n"
 	       "  --allow-unprotected-hardlinks\n"
 	       "                    start although fs.protected_hardlinks is 0\n"
 	       "  --help, --version\n"
@@ -256,6 +259,9 @@ static int read_option(int option, const char **user, struct options *options)
 		return -1;
 	case OPTION_GRANTS:
 		options->log_grants = true;
+		return -1;
+	case OPTION_LANDLOCK:
+		options->landlock = true;
 		return -1;
 	case OPTION_LINKS:
 		options->unprotected_links = true;

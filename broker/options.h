@@ -31,6 +31,7 @@ struct options {
 	bool switch_user;	/* started as root: the worker becomes somebody else */
 	bool alone;		/* root only of a user namespace of its own (policy/owner.h) */
 	bool require_views;	/* never the directories themselves in their place */
+	bool landlock;		/* the worker restricts itself by it besides */
 	bool unprotected_links; /* goes on although fs.protected_hardlinks is 0 */
 	int ready;		/* of --ready-fd; -1 */
 	/* -1; or the channel's descriptor, where this process is a worker, or a maker */

@@ -3,6 +3,7 @@
 
 #include "confine.h"
 #include "defaults.h"
+#include "landlock.h"
 #include "report.h"
 #include "supervisor-parts.h"
 #include "syscalls.h"
@@ -272,10 +273,12 @@ static int confine(const struct supervisor *supervisor, bool resumed)
 int supervisor_run(const struct options *options, const struct inherited *inherited, int argc,
 	char **argv, int log)
 {
-	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
-	int error = supervisor ? 0 : -ENOMEM, status = 1;
 	bool resumed = options->resume >= 0;
 
+	if (!resumed && (check_hardlinks(options) || (options->landlock && landlock_check())))
+		return 1;
+	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+	int error = supervisor ? 0 : -ENOMEM, status = 1;
 	/* Without the option, for those that are executed after this. */
 	if (resumed) {
 		argv[2] = argv[0];
@@ -305,10 +308,6 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 		if (!error)
 			renew(supervisor);
 	} else if (!error) {
-		if (check_hardlinks(options)) {
-			free(supervisor);
-			return 1;
-		}
 		log_event(supervisor, "start");
 		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}

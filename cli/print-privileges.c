@@ -2,6 +2,7 @@
 #include "print-privileges.h"
 #include "query.h"
 
+#include "accesses.h"
 #include "privileges.h"
 #include "report.h"
 #include "text.h"
@@ -97,6 +98,22 @@ static void print_calls(
 	}
 }
 
+static void print_landlock(const struct policy *policy, uint32_t rights)
+{
+	char text[ACCESSES_TEXT];
+	struct accesses denied;
+
+	accesses_deny(rights, ACCESSES_VERSION, &denied);
+	accesses_print(&denied, text, sizeof(text));
+	printf("  with --landlock denied everywhere: %s", text);
+	if (!denied.files) {
+		fputs(", and no access to files: links and renames between directories would be too",
+			stdout);
+		print_rule(policy, rights & ACCESSES_REFER);
+	}
+	puts("");
+}
+
 static void print_denied(void)
 {
 	fputs("  all system calls but:", stdout);
@@ -159,6 +176,7 @@ void print_privileges(const struct policy *policy)
 	puts("worker, which hears clients:");
 	print_worker_capabilities(policy, summary.rights);
 	print_calls(policy, PRIVILEGE_WORKER, summary.rights);
+	print_landlock(policy, summary.rights);
 	puts("maker, whatever the policy is:");
 	print_capabilities(PRIVILEGE_MAKER);
 	print_calls(policy, PRIVILEGE_MAKER, summary.rights);

@@ -12,6 +12,7 @@ from linux import AT_FDCWD, as_user, libc, result
 from tap import Skip, check, equal, main
 
 HOLE = 99
+BENEATH = 100
 ME = 5001
 DAEMON = 5007
 # As in operations-hole.c, from 1: the system call that each is.
@@ -44,16 +45,22 @@ def target_of(path):
     return f"{path}\n{kind}\n{handle}"
 
 
+LANDLOCK = libc.syscall(444, None, ctypes.c_size_t(0), 1)  # its version
+
+
 class Taken:
     """A broker with a hole, and a file outside of what it grants."""
 
-    def __init__(self, rights, program="FDBROKERD_HOLE", capabilities=None, options=()):
+    def __init__(self, rights, program="FDBROKERD_HOLE", capabilities=None, options=(), tree=None):
         self.place = Place()
         self.place.directory("granted/deep", 0o755)
         self.place.file("granted/f", "granted", 0o600)
         self.outside = self.place.file("outside", "outside", 0o600)
         self.before = os.stat(self.outside)
-        policy = f"subject a {{\n user {ME}\n allow {rights} {self.place.name('granted')}/**\n}}\n"
+        rules = f" allow {rights} {self.place.name('granted')}/**\n"
+        if tree:
+            rules += f" allow {tree} {self.place.name('granted')}\n"
+        policy = f"subject a {{\n user {ME}\n{rules}}}\n"
         how = {}
         if capabilities:
             how = {"command": as_daemon(capabilities), "user": None,
@@ -76,6 +83,12 @@ class Taken:
                 got = client.receive()
                 return got[2].decode() if got and got[0] == id else None
         return as_user(ME, run)
+
+    def beneath(self, name):
+        """What could be done with it by opening it, from any directory that the worker holds."""
+        lines = [line.replace("@", " ").split(" ") for line in self.attempt(BENEATH, name).splitlines()]
+        check(len({at for _, at, _ in lines}) >= 1, "it holds no directory")
+        return {what for what, _, result in lines if result == "succeeded"}
 
     def check_untouched(self):
         check(self.broker.process.poll() is None, "the supervisor was ended")
@@ -165,6 +178,62 @@ def test_without_the_filter_a_users_worker_could_signal_its_supervisor():
     with Taken("read", "FDBROKERD_HOLE_UNCONFINED", capabilities=VIEWS) as taken:
         for call in ("kill", "tgkill", "open_by_handle_at"):
             equal(taken.attempt(ATTEMPTS.index(call) + 1, target_of(taken.outside)), "it@0 succeeded\n", call)
+
+
+ALL = {"read", "write", "append", "truncate", "make"}
+
+
+def held_by_landlock(rights, **named):
+    """What a worker that was taken over can open with --landlock, and without; "kept" is a file in a directory it holds."""
+    confined()
+    if LANDLOCK < 3:
+        raise Skip("no Landlock here, or one that does not know truncating")
+    found = []
+    for options in (["--landlock"], []):
+        with Taken(rights, options=options, **named) as taken:
+            os.chmod(taken.place.file("granted/kept", "kept", 0o666), 0o666)
+            os.chmod(taken.place.name("granted"), 0o777)
+            found.append(taken.beneath("kept"))
+    return found
+
+
+def test_landlock_keeps_a_reading_worker_from_writing_where_there_are_no_views():
+    held, loose = held_by_landlock("read", capabilities="+dac_read_search")
+    equal((held, loose), ({"read"}, ALL))
+
+
+def test_landlock_keeps_a_worker_from_writing_in_a_view_that_is_writable():
+    """Which it has for those who may have the tree, and may open nothing else."""
+    held, loose = held_by_landlock("stat", tree="write-tree")
+    equal((held, loose), (set(), ALL))
+    held, loose = held_by_landlock("read", tree="write-tree")
+    equal((held, loose), ({"read"}, ALL))
+
+
+def test_landlock_keeps_a_worker_from_making_what_its_policy_does_not_create():
+    held, loose = held_by_landlock("read,write")
+    equal((held, loose), (ALL - {"make"}, ALL))
+
+
+def test_landlock_keeps_no_worker_from_what_its_policy_grants():
+    """Links and renames between directories are denied with any access to files, so there none is."""
+    for rights in ("create", "rename"):
+        held, loose = held_by_landlock(f"read,{rights}")
+        equal((held, loose), (ALL, ALL), rights)
+
+
+def test_the_record_says_what_landlock_denies():
+    confined()
+    if LANDLOCK < 1:
+        raise Skip("no Landlock here")
+    with Taken("read", options=["--landlock"]) as taken:
+        line = taken.broker.events("confined")[0]
+        equal(line["landlock"], LANDLOCK)
+        check({"execute", "write_file", "make_reg", "refer"} <= set(line["denied"].split()), line)
+        check(not {"read_file", "read_dir"} & set(line["denied"].split()), line)
+        equal(as_user(ME, lambda: read(taken.address, taken.place.name("granted/f"))), "granted")
+    with Taken("read") as taken:
+        equal([f for f in ("landlock", "denied") if f in taken.broker.events("confined")[0]], [])
 
 
 def test_reading_takes_one_capability():

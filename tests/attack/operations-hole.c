@@ -2,7 +2,8 @@
 /*
  * The worker with a deliberate hole, never installed: the operation 99 runs what somebody who has taken the
  * worker over would try, in the worker as it is when it serves. The request's flags say which: 0 looks for all that can
- * be reached with the calls that the worker has, the others are a system call each (attempts[], from 1). The path is
+ * be reached with the calls that the worker has, BENEATH does what it can with the path, a name, in each directory that it
+ * holds; the others are a system call each (attempts[], from 1). The path is
  * "FILE\nTYPE\nHANDLE": a file outside, by its absolute path and by its handle (open_by_handle_at(2), in hexadecimal).
  * The answer is text: a line "WHAT RESULT" each.
  */
@@ -27,7 +28,8 @@
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply);
 
-#define HOLE 99
+#define HOLE	99
+#define BENEATH 100
 
 static char report[INSPECT_DATA_MAX];
 static size_t used;
@@ -73,6 +75,30 @@ static void attack_paths(int at, const char *outside)
 	tell("stat", at, fstatat(at, outside, &status, 0));
 	tell("stat up", at, fstatat(at, up, &status, 0));
 	tell("create", at, open_path(at, "/fdbroker-test-created", O_CREAT | O_WRONLY));
+}
+
+/* In ways that only the flags tell apart, which a filter of system calls does not see. */
+static void attack_beneath(int at, const char *name)
+{
+	static const struct {
+		const char *what;
+		int flags;
+	} ways[] = {
+		{"read", O_RDONLY},
+		{"write", O_WRONLY},
+		{"append", O_WRONLY | O_APPEND},
+		{"truncate", O_RDONLY | O_TRUNC},
+		{"make", O_RDWR | O_CREAT},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		bool make = ways[i].flags & O_CREAT;
+		int file = (int)open_path(at, make ? "made" : name, ways[i].flags);
+		tell(ways[i].what, at, file);
+		/* The same numbers are looked at next. */
+		if (file >= 0)
+			close(file);
+	}
 }
 
 /* ---- one system call each --------------------------------------------------------------------- */
@@ -267,6 +293,10 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 	used = 0;
 	if (request->flags > 0 && request->flags <= sizeof(attempts) / sizeof(attempts[0])) {
 		tell("it", 0, attempts[request->flags - 1](&target));
+	} else if (request->flags == BENEATH) {
+		for (int at = find_directory(0); at >= 0 && used < sizeof(report) - 2048;
+			at = find_directory(at + 1))
+			attack_beneath(at, target.path);
 	} else if (request->flags == 0) {
 		attack_paths(AT_FDCWD, target.path);
 		/* From every directory that it holds. */

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from broker import FDBROKERD, OPEN, WORKER_UID, Broker, Client, Place, ask
+from broker import DAEMON_FILE, FDBROKERD, OPEN, WORKER_UID, Broker, Client, Place, ask
 from linux import as_user
 from tap import check, equal, main
 
@@ -254,7 +254,7 @@ def test_a_worker_that_dies_is_replaced():
 
 
 def copy_of_the_daemon(place):
-    return shutil.copy2(FDBROKERD, place.name("fdbrokerd"))
+    return shutil.copy2(DAEMON_FILE, place.name("fdbrokerd"))
 
 
 def test_a_worker_that_dies_before_it_is_ready_is_started_later_and_later():

@@ -259,6 +259,23 @@ def test_check_privileges_names_the_rule():
         check(call not in calls, call, worker)
 
 
+def test_check_privileges_says_what_landlock_would_deny():
+    def denied(rights):
+        out = run("check", "--privileges", "--policy", "POLICY",
+                  policy=f"subject s {{\n\tuser 5\n\tallow stat /y\n\tallow {rights} /x\n}}\n")[1]
+        line, = (line for line in out.split("maker, ", 1)[0].splitlines() if "--landlock" in line)
+        head, _, text = line.partition(": ")
+        equal(head, "  with --landlock denied everywhere")
+        return text
+    net = "bind_tcp connect_tcp abstract_unix_socket signal"
+    make = "make_char make_dir make_reg make_sock make_fifo make_block make_sym"
+    equal(denied("read"), f"execute write_file remove_dir remove_file {make} refer truncate ioctl_dev {net}")
+    equal(denied("write"), f"execute remove_dir remove_file {make} refer ioctl_dev {net}")
+    for right in ("create", "rename"):
+        equal(denied(right),
+              f"{net}, and no access to files: links and renames between directories would be too (P:4)")
+
+
 def test_test():
     status, out, err = run("test", "--policy", "POLICY", policy=POLICY)
     equal((status, out), (0, "ok   P:12: allow read /var/run/app/x.log\n"

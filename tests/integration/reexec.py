@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from broker import FDBROKER, FDBROKERD, Broker, Client, Place, ask, tool
+from broker import DAEMON_FILE, FDBROKER, FDBROKERD, Broker, Client, Place, ask, tool
 from tap import check, equal, main
 
 OTHER = os.environ["OTHER"]
@@ -16,7 +16,7 @@ OTHER = os.environ["OTHER"]
 class Setting:
     """A broker whose program is a copy of its own, which can be replaced."""
 
-    def __init__(self, source=FDBROKERD, **options):
+    def __init__(self, source=DAEMON_FILE, **options):
         self.place = Place()
         self.x = self.place.file("d/x", "x")
         self.y = self.place.file("d/y", "y")
@@ -107,7 +107,7 @@ def test_a_program_of_another_version():
         equal(client.ask(path=s.x), "OK")
         version = s.broker.ready["version"].encode()
         other = version[:-1] + b"~"
-        s.install(FDBROKERD, lambda data: data.replace(version + b"\0", other + b"\0"))
+        s.install(DAEMON_FILE, lambda data: data.replace(version + b"\0", other + b"\0"))
         equal(s.again()["version"], other.decode())
         equal((client.receive()[:2], client.ask(path=s.x)), ((0, 0), "OK"))
         status = tool("status", "--socket", s.broker.abstract).stdout
@@ -115,7 +115,7 @@ def test_a_program_of_another_version():
         within(2, lambda: len(s.children()) == 2)
         for pid in [s.pid, *s.children()]:
             equal(os.readlink(f"/proc/{pid}/exe"), s.program)
-        s.install(FDBROKERD)
+        s.install(DAEMON_FILE)
         equal(s.again()["version"], version.decode())
 
 
@@ -138,7 +138,7 @@ def test_a_program_that_does_not_exist():
     with Setting() as s:
         os.unlink(s.program)
         refused(s, "cannot be executed")
-        s.install(FDBROKERD)
+        s.install(DAEMON_FILE)
         s.again()
         equal(s.ask(), "OK")
 
@@ -147,7 +147,7 @@ def test_a_program_that_is_none():
     with Setting() as s:
         s.install("/etc/passwd")
         refused(s, "cannot be executed")
-        s.install(FDBROKERD, lambda data: data[:5000])
+        s.install(DAEMON_FILE, lambda data: data[:5000])
         # The kernel takes the first page of it for a program, and then finds the rest missing.
         refused(s, "the daemon goes on as it is")
 
@@ -159,7 +159,7 @@ def test_a_program_that_does_not_know_what_it_is_to_go_on_from():
         # A worker of it can be had: it reads the policy.
         equal(tool("reload", "--socket", s.broker.abstract).returncode, 0)
         equal(s.ask(), "OK")
-        s.install(FDBROKERD)
+        s.install(DAEMON_FILE)
         s.again()
     with Setting(OTHER) as s:
         s.again()
@@ -181,7 +181,7 @@ def test_a_program_that_no_longer_takes_the_command_line():
 
 def test_a_program_that_does_not_answer():
     with Setting() as s:
-        s.install(FDBROKERD, lambda data: b"#!/bin/sh\nexec sleep 60\n")
+        s.install(DAEMON_FILE, lambda data: b"#!/bin/sh\nexec sleep 60\n")
         refused(s, "took too long")
 
 
@@ -201,9 +201,9 @@ def test_a_program_that_is_gone_when_it_is_needed():
                     and line.split()[3] == "00010000"}
         equal(len(ours), 2)
         for _ in range(3):
-            s.install(FDBROKERD, lambda data: b"#!/bin/sh\nrm \"$0\"\n")
+            s.install(DAEMON_FILE, lambda data: b"#!/bin/sh\nrm \"$0\"\n")
             refused(s, "cannot be executed")
-            s.install(FDBROKERD)
+            s.install(DAEMON_FILE)
             equal(tool("reload", "--socket", s.broker.abstract).returncode, 0)
             equal(inherited(), [])
         s.again()

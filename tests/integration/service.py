@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from broker import FDBROKERD, WORKER_UID, Broker, Client, Place, ask
+from broker import DAEMON_FILE, FDBROKERD, WORKER_UID, Broker, Client, Place, ask
 from inherited import DGRAM, SEQPACKET, STREAM, listening, name, native, policy, refused, service
 from linux import CLONE_NEWNET, MS_BIND, as_user, in_child, libc, mount, result, umount, unshare
 from tap import check, equal, main
@@ -312,7 +312,7 @@ def test_signs_of_life_that_are_another_process_are_not_sent():
 
 def test_no_signs_of_life_without_a_worker_that_serves():
     with Place() as place:
-        program = shutil.copy2(FDBROKERD, place.name("fdbrokerd"))
+        program = shutil.copy2(DAEMON_FILE, place.name("fdbrokerd"))
         with Manager(name()) as manager, \
                 service(place, policy(place), listen=[name()], environment=watchdog(manager, 0.4),
                         daemon=program) as broker:

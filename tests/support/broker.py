@@ -45,7 +45,9 @@ def reachable(build):
 PROGRAMS = reachable(BUILD)
 # Copies of the tool find the library too.
 os.environ["LD_LIBRARY_PATH"] = f"{PROGRAMS}/client-lib"
-FDBROKERD = f"{PROGRAMS}/broker/fdbrokerd"
+DAEMON_FILE = f"{PROGRAMS}/broker/fdbrokerd"
+# Another program can stand in for it, to start it in some way of its own.
+FDBROKERD = os.environ.get("FDBROKER_TEST_DAEMON", DAEMON_FILE)
 FDBROKER = f"{PROGRAMS}/cli/fdbroker"
 # Nobody's uid, and the worker's for this test; no entry in the user data base is needed. One of its own: what
 # brokers have under way is counted by the kernel for each uid.
