@@ -24,6 +24,7 @@
  *
  * Between the worker and the maker (maker.h), which answers a message with one of the same id:
  *
+ *	supervisor, at once	START (a descriptor: vouch.h), before there is a worker to say anything
  *	maker, at once		WATCH (an inotify descriptor)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
  *				TEMPLATE (index, attributes, path with variables)
@@ -38,7 +39,7 @@
  *	worker, any time	DEVICE (index, a caller's uid, flags, path)
  *								-> VIEW (error or the device, opened)
  *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
- *				CONNECT, BIND, NOTIFY (a client's socket) -> the same (behalf.h)
+ *				CONNECT, BIND, NOTIFY (a client's number and socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */
 #ifndef BROKER_CHANNEL_H

@@ -235,7 +235,7 @@ static bool run(struct lane_slot *slot, struct job *job)
 		return true;
 	}
 	operations_patience(operations, job->all ? PATIENCE_ALL : PATIENCE_DISK, &job->cancelled);
-	operations_client(operations, job->client, job->deadline);
+	operations_client(operations, job->client, job->number, job->deadline);
 	operations_run(operations, job->peer, job->stranger, &job->request, &job->reply);
 	if (job->reply.deferred) {
 		job->directory = job->reply.directory;

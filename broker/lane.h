@@ -38,6 +38,7 @@ struct job {
 	_Atomic unsigned int
 		*settling; /* counts those of that uid, and of some others; else NULL */
 	int client; /* -1, or the peer's socket, the job's own, for what is done in the peer's name */
+	uint32_t number; /* then the supervisor's number for him */
 	bool stranger;
 	struct request request; /* its pointers lead into `message` */
 	void (*done)(

@@ -304,15 +304,23 @@ static void tell_stale(void *context, uint32_t index)
 
 static int start(struct maker *maker, const struct options *options)
 {
-	struct channel_message message = {.type = CHANNEL_WATCH};
+	struct channel_message message = {.descriptor = -1};
 
+	/* The supervisor's word: there is no worker yet. */
+	if (channel_receive(maker->channel, &message) != 1 || message.type != CHANNEL_START ||
+		message.descriptor < 0)
+		return -EPROTO;
+	int vouched = message.descriptor;
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
-	maker->behalf = behalf_new(options, making_users(maker->making));
+	maker->behalf = behalf_new(vouched, making_users(maker->making));
 	if (!maker->behalf)
 		return -ENOMEM;
-	message.descriptor = making_inotify(maker->making);
+	message = (struct channel_message){
+		.type = CHANNEL_WATCH,
+		.descriptor = making_inotify(maker->making),
+	};
 	return channel_send(maker->channel, &message);
 }
 

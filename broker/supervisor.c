@@ -208,6 +208,7 @@ static void start_crew(struct supervisor *supervisor)
 	supervisor->start = 0;
 	supervisor->load_end = clock_ms() + LOAD_TIME;
 	reloads_begin(&supervisor->reloads);
+	supervisor->how.vouched = clients_vouched(supervisor->clients);
 	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
 		return;
@@ -809,10 +810,7 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	clock_stamp(supervisor->started);
 	supervisor->clients = clients_new(count_places());
 	if (!supervisor->clients)
-		return -ENOMEM;
-	int error = inherit_tell(inherited);
-	if (error)
-		return error;
+		return -errno;
 	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
 		supervisor->log);
 	vitals_init(&supervisor->vitals, supervisor->options->ready);
@@ -888,6 +886,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 			return 1;
 		}
 		record(supervisor, "start");
+		supervisor->how.vouched = clients_vouched(supervisor->clients);
 		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}
 	if (error) {

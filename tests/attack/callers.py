@@ -4,20 +4,22 @@ A worker that is not itself any more, and what it could have done in callers' na
 it asks the maker (pidfd_getfd(2), as root) and asks itself.
 """
 import array
+import errno
 import os
 import signal
 import socket
 import stat
 import struct
+import time
 
 from broker import Broker, Client, Place
-from endpoints import SEQPACKET, STREAM, alone, listener, peer, rules
-from linux import libc, result
+from endpoints import CONNECT, SEQPACKET, STREAM, alone, get, listener, peer, rules
+from linux import CLONE_NEWNET, libc, result, unshare
 from tap import check, equal, main
 
 SYS_PIDFD_GETFD = 438
 SO_ACCEPTCONN = 30
-# broker/channel.h: type, id, index, attributes, error, uid, gid, map; then broker/endpoint.h: protocol, rights, mode,
+# broker/channel.h: type, id, index, attributes (of CONNECT and BIND: the client's number, 0), error, uid, gid, map; then broker/endpoint.h: protocol, rights, mode,
 # owner, group, abstract, variables, family, prefix, ip, ports, scope, type, time.
 HEADER = struct.Struct("=5I2I4I" "5I4B16s2H3I")
 UNIX, TCP = 0, 2
@@ -154,6 +156,10 @@ def test_what_no_worker_asks_ends_the_maker():
             "a watch on nothing": ("CHANNEL_NOTIFY", 0, {"attributes": 0x100}),
             "its own channel, bound to a name that begins like ours": ("CHANNEL_CONNECT", 0, {"sent": "bound"}),
             "the client's end, bound to such a name": ("CHANNEL_CONNECT", 0, {"sent": "client"}),
+            "one that root has connected to our name elsewhere": ("CHANNEL_CONNECT", 0, {"sent": "elsewhere"}),
+            "the client under another's number": ("CHANNEL_CONNECT", 0, {"attributes": 1}),
+            "the client under a number that nobody has": ("CHANNEL_CONNECT", 0, {"attributes": 2 ** 32 - 1}),
+            "such a one to watch for": ("CHANNEL_NOTIFY", 2 ** 31, {"sent": "two", "attributes": 0x100}),
             "a rule more": ("CHANNEL_SOCKET", 3, {"sent": [], "rights": 3, "text": b"/run/x"}),
         }.items():
             name, index, more = arguments
@@ -168,9 +174,12 @@ def test_what_no_worker_asks_ends_the_maker():
                     end.bind(name_of_ours + "\0x")
                     end.connect(name_of_ours)
                     more["sent"] = [end]
+                elif sent == "elsewhere":
+                    ends = connected_elsewhere(name_of_ours)
+                    more["sent"] = ends[:1]
                 elif isinstance(sent, str):
                     more["sent"] = {"channel": [taken.channel], "questions": [taken.questions],
-                                    "twice": [taken.connection] * 2}[sent]
+                                    "twice": [taken.connection] * 2, "two": [taken.connection, file]}[sent]
                 equal(taken.ask(name, index, **more), None, what)
                 # The two are replaced, and nobody else has noticed.
                 taken.broker.wait_event("ready", 2)
@@ -183,6 +192,92 @@ def test_what_no_worker_asks_ends_the_maker():
             pass
         for s in (caller, roots, *pair, tcp, file):
             s.close()
+
+
+def count_sockets(broker):
+    folder = f"/proc/{broker.process.pid}/fd"
+    found = 0
+    for number in os.listdir(folder):
+        try:
+            found += "socket:" in os.readlink(f"{folder}/{number}")
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def wait_for_sockets(broker, count):
+    end = time.monotonic() + 10
+    while count_sockets(broker) != count:
+        check(time.monotonic() < end, "the supervisor's sockets", count_sockets(broker), count)
+        time.sleep(0.01)
+
+
+def connected_elsewhere(name):
+    """A connection between root and root in another network namespace: what accept(2) gives, and the other end."""
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    unshare(CLONE_NEWNET)
+    try:
+        with listener(name, SEQPACKET) as server:
+            end = socket.socket(socket.AF_UNIX, SEQPACKET)
+            end.connect(name)
+            return server.accept()[0], end
+    finally:
+        result(libc.setns(here, CLONE_NEWNET))
+        os.close(here)
+
+
+@alone
+def test_a_socket_is_a_clients_for_as_long_as_he_is_connected():
+    """The supervisor says so: neither its name, nor who made it, nor that it was his once."""
+    with Place() as place, listener(place.name("s"), mode=0o777) as server:
+        server.settimeout(0.1)
+
+        def close(taken):
+            before = count_sockets(taken.broker)
+            taken.channel.send(HEADER.pack(taken.types["CHANNEL_CLOSED"], *[0] * 19, b"", *[0] * 5))
+            wait_for_sockets(taken.broker, before - 1)
+            return before
+
+        def end(taken, sent):
+            sent.shutdown(socket.SHUT_RDWR)
+            equal(taken.ask("CHANNEL_CONNECT", 0, sent=[sent]), (errno.EACCES, None))
+            # Who has gone is no reason to take the worker for another.
+            check(taken.broker.process.poll() is None)
+            equal(len(taken.broker.events("ready")), 1)
+        with Taken(place, *connections(place)) as taken:
+            close(taken)
+            equal(taken.ask("CHANNEL_CONNECT", 0), None)
+            taken.broker.wait_event("ready", 2)
+        with Taken(place, *connections(place)) as taken:
+            close(taken)
+            end(taken, taken.connection)
+        with Taken(place, *connections(place)) as taken:
+            before = close(taken)
+            # His number is another's now.
+            with Client(taken.broker.abstract):
+                wait_for_sockets(taken.broker, before)
+                equal(taken.ask("CHANNEL_CONNECT", 0), None)
+        with Taken(place, *connections(place)) as taken:
+            one, other = connected_elsewhere("\0" + taken.broker.abstract[1:])
+            end(taken, one)
+            one.close()
+            other.close()
+        try:
+            server.accept()
+            check(False, "somebody was connected")
+        except socket.timeout:
+            pass
+
+
+@alone
+def test_a_client_may_have_a_name():
+    with Place() as place, listener(place.name("s"), mode=0o777) as server, \
+            Broker(place, rules(f"allow connect unix:{place.name('s')} any-peer", user=0)) as broker:
+        with socket.socket(socket.AF_UNIX, SEQPACKET) as named:
+            named.bind("\0of-the-client")
+            named.connect("\0" + broker.abstract[1:])
+            os.close(get(Client(named), CONNECT, f"unix:{place.name('s')}", STREAM))
+        server.accept()[0].close()
 
 
 @alone

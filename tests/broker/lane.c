@@ -44,10 +44,11 @@ void operations_free(struct operations *operations)
 	free(operations);
 }
 
-void operations_client(struct operations *operations, int client, int64_t deadline)
+void operations_client(struct operations *operations, int client, uint32_t number, int64_t deadline)
 {
 	(void)operations;
 	(void)client;
+	(void)number;
 	(void)deadline;
 }
 
