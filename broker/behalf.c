@@ -5,7 +5,6 @@
 #include "vouch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,26 +65,6 @@ int behalf_name(struct behalf *behalf, const struct channel_message *message)
 static uint32_t number_of(const struct channel_message *message)
 {
 	return message->type == CHANNEL_NOTIFY ? message->index : message->attributes;
-}
-
-/* Whether the connection has ended, at either end. */
-static bool has_ended(int client)
-{
-	struct pollfd end = {.fd = client};
-
-	return poll(&end, 1, 0) > 0 && (end.revents & POLLHUP);
-}
-
-/*
- * Whether the supervisor has given the worker this socket as that client's. Any other one would name somebody too: our
- * own channels root, and the end of a connection that root was brought to make elsewhere, to a name like ours. A
- * client who has gone meanwhile has no socket any more: -EACCES. Otherwise no worker sends it: -EPROTO.
- */
-static int check_client(const struct behalf *behalf, const struct channel_message *message)
-{
-	if (vouch_is(behalf->vouched, number_of(message), message->descriptor))
-		return 0;
-	return has_ended(message->descriptor) ? -EACCES : -EPROTO;
 }
 
 /* Its groups are malloc'ed. 0 or a negative errno. */
@@ -180,7 +159,7 @@ int behalf_answer(const struct behalf *behalf, struct channel_message *message)
 						: -EPROTO;
 
 	if (!error) {
-		error = check_client(behalf, message);
+		error = vouch_check(behalf->vouched, number_of(message), message->descriptor);
 		if (error)
 			free(identity.groups);
 	}

@@ -38,7 +38,8 @@
  *				a caller's ids)			-> VIEW, of that caller's directory
  *	worker, any time	DEVICE (index, a caller's uid, flags, path)
  *								-> VIEW (error or the device, opened)
- *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
+ *				IDENTIFY (a client's number and socket)
+ *								-> IDENTIFY (settle.h)
  *				CONNECT, BIND, NOTIFY (a client's number and socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */

@@ -105,6 +105,7 @@ int connection_settle(
 	job->settling = settling;
 	++*settling;
 	job->client = -1;
+	job->number = connection->client;
 	job->socket = connection->socket;
 	job->connection = connection;
 	job->peer = &connection->peer;

@@ -231,7 +231,7 @@ static bool run(struct lane_slot *slot, struct job *job)
 	}
 	if (job->settles) {
 		job->reply.error = (uint32_t)-peer_identify(
-			job->socket, service->policy, service->questions, job->peer);
+			job->socket, job->number, service->policy, service->questions, job->peer);
 		return true;
 	}
 	operations_patience(operations, job->all ? PATIENCE_ALL : PATIENCE_DISK, &job->cancelled);

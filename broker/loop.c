@@ -177,7 +177,8 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 			return;
 		connection_dismiss(connection, -error);
 	} else if (!error) {
-		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
+		error = peer_identify(
+			arrival->socket, arrival->client, policy, NULL, &connection->peer);
 	}
 	if (error)
 		connection_close(connection, &loop->server);

@@ -46,6 +46,7 @@ struct maker {
 	struct making *making;
 	struct settle_exes exes; /* its list is constant once the worker has loaded */
 	struct behalf *behalf;
+	int vouched;	       /* vouch.h */
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t work;
 	struct job *first, **last; /* in line */
@@ -81,7 +82,7 @@ static void do_job(struct maker *maker, struct channel_message *message)
 	if (is_on_behalf(message))
 		error = behalf_answer(maker->behalf, message);
 	else if (message->type == CHANNEL_IDENTIFY)
-		error = settle_answer(&maker->exes, message);
+		error = settle_answer(&maker->exes, maker->vouched, message);
 	else
 		error = making_answer(maker->making, message);
 	if (error)
@@ -310,11 +311,11 @@ static int start(struct maker *maker, const struct options *options)
 	if (channel_receive(maker->channel, &message) != 1 || message.type != CHANNEL_START ||
 		message.descriptor < 0)
 		return -EPROTO;
-	int vouched = message.descriptor;
+	maker->vouched = message.descriptor;
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
-	maker->behalf = behalf_new(vouched, making_users(maker->making));
+	maker->behalf = behalf_new(maker->vouched, making_users(maker->making));
 	if (!maker->behalf)
 		return -ENOMEM;
 	message = (struct channel_message){

@@ -2,6 +2,8 @@
 #include "vouch.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,12 +51,22 @@ void vouch_end(int file, uint32_t client)
 	put(file, client, 0);
 }
 
-bool vouch_is(int file, uint32_t client, int socket)
+/* At either end. */
+static bool has_ended(int connection)
+{
+	struct pollfd end = {.fd = connection};
+
+	return poll(&end, 1, 0) > 0 && (end.revents & POLLHUP);
+}
+
+int vouch_check(int file, uint32_t client, int socket)
 {
 	uint64_t cookie, vouched;
 
-	return find_cookie(socket, &cookie) == 0 &&
-	       pread(file, &vouched, sizeof(vouched), place_of(client)) ==
-		       (ssize_t)sizeof(vouched) &&
-	       vouched && vouched == cookie;
+	if (find_cookie(socket, &cookie))
+		return -EPROTO;
+	if (pread(file, &vouched, sizeof(vouched), place_of(client)) == (ssize_t)sizeof(vouched) &&
+		vouched && vouched == cookie)
+		return 0;
+	return has_ended(socket) ? -EACCES : -EPROTO;
 }

@@ -53,17 +53,18 @@ static const struct privilege_calls calls[] = {
 	{MAKER, 0, "to keep each view in a mount namespace of its own, beside nothing",
 		LIST("mount", "umount2", "fsopen", "fsconfig", "fsmount", "move_mount",
 			"pivot_root", "setns", "fchdir", "prlimit64")},
-	{MAKER, 0, "to find out what a client runs", LIST("stat", "lstat", "stat64")},
+	{MAKER, 0, "to see which sockets are clients', and what a client runs",
+		LIST("pread64", "stat", "lstat", "stat64")},
 	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
 		LIST("fork", "vfork", "wait4", "waitid", "kill", "pipe2", "prctl", "unshare",
 			"close_range", "set_tid_address")},
 	{MAKER, BEHALF, "to become a caller",
 		LIST("capget", "capset", "setgroups", "setgroups32", "setresuid", "setresuid32",
 			"setresgid", "setresgid32", "dup2", "dup3", "socketpair", "setrlimit",
-			"prlimit64", "pread64")},
+			"prlimit64")},
 	{MAKER, POLICY_CONNECT | POLICY_BIND, "to make sockets as a caller",
-		LIST("socket", "connect", "bind", "setsockopt", "getsockname", "fchdir", "fchmod",
-			"umask", "setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
+		LIST("socket", "connect", "bind", "setsockopt", "fchdir", "fchmod", "umask",
+			"setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
 };
 
 static const char *const denied[] = {

@@ -3,95 +3,17 @@
 A worker that is not itself any more, and what it could have done in callers' names: the test takes the socket on which
 it asks the maker (pidfd_getfd(2), as root) and asks itself.
 """
-import array
 import errno
 import os
-import signal
 import socket
 import stat
-import struct
 import time
 
 from broker import Broker, Client, Place
 from endpoints import CONNECT, SEQPACKET, STREAM, alone, get, listener, peer, rules
 from linux import CLONE_NEWNET, libc, result, unshare
+from taken import HEADER, TCP, Taken
 from tap import check, equal, main
-
-SYS_PIDFD_GETFD = 438
-SO_ACCEPTCONN = 30
-# broker/channel.h: type, id, index, attributes (of CONNECT and BIND: the client's number, 0), error, uid, gid, map; then broker/endpoint.h: protocol, rights, mode,
-# owner, group, abstract, variables, family, prefix, ip, ports, scope, type, time.
-HEADER = struct.Struct("=5I2I4I" "5I4B16s2H3I")
-UNIX, TCP = 0, 2
-
-
-class Taken:
-    def __init__(self, place, *lines):
-        self.broker = Broker(place, rules(*lines))
-        self.types = self.read_types()
-        self.pidfd = os.pidfd_open(self.broker.worker)
-        self.client = Client(self.broker.abstract)
-        # Nothing of a policy: only that the connection is there.
-        self.client.ask(path="/none")
-        os.kill(self.broker.worker, signal.SIGSTOP)
-        named, unnamed = [], []
-        with open(f"/proc/{self.broker.worker}/cmdline") as file:
-            arguments = file.read().split("\0")
-        self.channel = self.take(int(arguments[arguments.index("--worker") + 1]))
-        ours = os.fstat(self.channel.fileno()).st_ino
-        for number in os.listdir(f"/proc/{self.broker.worker}/fd"):
-            if "socket:" not in os.readlink(f"/proc/{self.broker.worker}/fd/{number}"):
-                continue
-            s = self.take(int(number))
-            if s.getsockopt(socket.SOL_SOCKET, SO_ACCEPTCONN) or os.fstat(s.fileno()).st_ino == ours:
-                continue
-            (named if s.getsockname() else unnamed).append(s)
-        (self.questions,) = unnamed
-        (self.connection,) = named
-        self.questions.settimeout(5)
-
-    @staticmethod
-    def read_types():
-        """The numbers of the messages, as the source has them."""
-        with open(os.environ["FDBROKER_SOURCE"] + "/broker/channel.h") as file:
-            text = file.read().split("enum channel_type {")[1].split("}")[0]
-        names = [line.strip().split(" ")[0].rstrip(",") for line in text.strip().splitlines()]
-        return {name: number for number, name in enumerate(names, 1)}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-        for s in (self.channel, self.questions, self.connection):
-            s.close()
-        os.close(self.pidfd)
-        self.client.__exit__()
-        self.broker.__exit__()
-
-    def take(self, number):
-        return socket.socket(fileno=result(libc.syscall(SYS_PIDFD_GETFD, self.pidfd, number, 0)))
-
-    def ask(self, name, index, *, sent=None, attributes=0, protocol=UNIX, rights=0, mode=0o777, family=0, ip=b"", port=0,
-            type=STREAM, text=b""):
-        """(error, descriptor or None) or None, where the maker has ended."""
-        message = HEADER.pack(self.types[name], 77, index, attributes, 0, 0, 0, 0, 0, 0, 0,
-                              protocol, rights, mode, 0, 0, 0, 0, family, 0, ip, port, port, 0, type, 5000) + text
-        sent = [self.connection] if sent is None else sent
-        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno() for s in sent]))] if sent else []
-        try:
-            self.questions.sendmsg([message], control)
-            data, descriptors, _, _ = socket.recv_fds(self.questions, 65536, 4)
-        except ConnectionResetError:
-            return None
-        except BrokenPipeError:
-            return None
-        if not data:
-            return None
-        return HEADER.unpack_from(data)[4], descriptors[0] if descriptors else None
 
 
 def connections(place):
@@ -115,9 +37,11 @@ def test_a_real_client_is_served():
             equal(error, 0)
             os.close(descriptor)
             equal(stat.S_IMODE(os.stat(place.name("b")).st_mode), 0o600)
+            # What it runs: none of the programs of the policy, which names none.
+            equal(taken.ask("CHANNEL_IDENTIFY", 0), (0, None))
             equal(taken.ask("CHANNEL_CONNECT", 1, protocol=TCP, family=4, ip=bytes([127, 0, 255, 1]), port=1000),
                   (111, None))
-        with Taken(place, *connections(place)) as taken:
+        with Taken(place, rules(*connections(place))) as taken:
             run(taken)
 
 
@@ -132,6 +56,7 @@ def test_what_no_worker_asks_ends_the_maker():
         pair = socket.socketpair(socket.AF_UNIX, SEQPACKET)
         tcp = socket.socket()
         file = open("/dev/null")
+        pidfd = open(os.pidfd_open(1))
         for what, arguments in {
             "a rule that there is not": ("CHANNEL_CONNECT", 3, {}),
             "a rule for another right": ("CHANNEL_BIND", 0, {}),
@@ -160,10 +85,13 @@ def test_what_no_worker_asks_ends_the_maker():
             "the client under another's number": ("CHANNEL_CONNECT", 0, {"attributes": 1}),
             "the client under a number that nobody has": ("CHANNEL_CONNECT", 0, {"attributes": 2 ** 32 - 1}),
             "such a one to watch for": ("CHANNEL_NOTIFY", 2 ** 31, {"sent": "two", "attributes": 0x100}),
+            "a process of somebody else's": ("CHANNEL_IDENTIFY", 0, {"sent": [pidfd]}),
+            "what its own channel belongs to": ("CHANNEL_IDENTIFY", 0, {"sent": "channel"}),
+            "what another client runs": ("CHANNEL_IDENTIFY", 1, {}),
             "a rule more": ("CHANNEL_SOCKET", 3, {"sent": [], "rights": 3, "text": b"/run/x"}),
         }.items():
             name, index, more = arguments
-            with Taken(place, *connections(place)) as taken:
+            with Taken(place, rules(*connections(place))) as taken:
                 sent = more.get("sent")
                 name_of_ours = "\0" + taken.broker.abstract[1:]
                 if sent == "bound":
@@ -190,7 +118,7 @@ def test_what_no_worker_asks_ends_the_maker():
             check(False, "somebody was connected")
         except socket.timeout:
             pass
-        for s in (caller, roots, *pair, tcp, file):
+        for s in (caller, roots, *pair, tcp, file, pidfd):
             s.close()
 
 
@@ -244,20 +172,20 @@ def test_a_socket_is_a_clients_for_as_long_as_he_is_connected():
             # Who has gone is no reason to take the worker for another.
             check(taken.broker.process.poll() is None)
             equal(len(taken.broker.events("ready")), 1)
-        with Taken(place, *connections(place)) as taken:
+        with Taken(place, rules(*connections(place))) as taken:
             close(taken)
             equal(taken.ask("CHANNEL_CONNECT", 0), None)
             taken.broker.wait_event("ready", 2)
-        with Taken(place, *connections(place)) as taken:
+        with Taken(place, rules(*connections(place))) as taken:
             close(taken)
             end(taken, taken.connection)
-        with Taken(place, *connections(place)) as taken:
+        with Taken(place, rules(*connections(place))) as taken:
             before = close(taken)
             # His number is another's now.
             with Client(taken.broker.abstract):
                 wait_for_sockets(taken.broker, before)
                 equal(taken.ask("CHANNEL_CONNECT", 0), None)
-        with Taken(place, *connections(place)) as taken:
+        with Taken(place, rules(*connections(place))) as taken:
             one, other = connected_elsewhere("\0" + taken.broker.abstract[1:])
             end(taken, one)
             one.close()
@@ -284,7 +212,7 @@ def test_a_client_may_have_a_name():
 def test_what_it_watches_it_must_have_open():
     with Place() as place:
         d = place.directory("d")
-        with Taken(place, f"allow watch {d}") as taken:
+        with Taken(place, rules(f"allow watch {d}")) as taken:
             at = os.open(d, os.O_PATH)
             with socket.socket(fileno=taken.connection.detach()) as connection:
                 taken.connection = connection
