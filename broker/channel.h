@@ -32,7 +32,9 @@
  *				USER (uid, name and home)	(template.h)
  *				EXE (index, path)		(settle.h)
  *				SOCKET (index, endpoint, name)	(behalf.h)
- *				LOADED				from here on it names nothing
+ *				LOADED (attributes: what the policy calls for, policy/privileges.h)
+ *								from here on it names nothing, and asks for
+ *								nothing else
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
  *	worker, loaded		CALLERS (a number behind those that were named; a template's, in the place of attributes;
  *				a caller's ids)			-> VIEW, of that caller's directory

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "confine.h"
 #include "making.h"
+#include "policy.h"
 #include "questions.h"
 #include "report.h"
 #include "settle.h"
@@ -43,6 +44,8 @@ struct job {
 struct maker {
 	int channel;
 	_Atomic bool loading; /* the worker may still name what it will ask for */
+	_Atomic uint32_t
+		needs; /* what its policy calls for (policy/privileges.h): all, while it loads */
 	struct making *making;
 	struct settle_exes exes; /* its list is constant once the worker has loaded */
 	struct behalf *behalf;
@@ -58,6 +61,17 @@ struct maker {
 static _Noreturn void end(void)
 {
 	_exit(1);
+}
+
+/* This thread takes no more privileges than the policy calls for. */
+static void narrow(const struct maker *maker)
+{
+	static _Thread_local uint32_t had = PRIVILEGE_EVERYTHING;
+	const uint32_t needs = maker->needs;
+
+	if (had != needs && confine_maker(needs))
+		end();
+	had = needs;
 }
 
 static void answer(struct maker *maker, struct channel_message *message)
@@ -184,7 +198,7 @@ static void *work(void *context)
 	const struct job **own = &maker->running[maker->begun++];
 	for (;;) {
 		struct job **next;
-		while (drop_old(maker), !(next = find_next(maker))) {
+		while (narrow(maker), drop_old(maker), !(next = find_next(maker))) {
 			maker->idle++;
 			pthread_cond_wait(&maker->work, &maker->mutex);
 			maker->idle--;
@@ -230,6 +244,30 @@ static int give(struct maker *maker, const struct channel_message *message)
 	return 0;
 }
 
+/* ---- narrowing -------------------------------------------------------------------------------- */
+
+/*
+ * The worker has loaded. System calls are given up for all threads at once, capabilities by each, before whatever it does
+ * next: the kernel knows no other way.
+ */
+static int settle_down(struct maker *maker, uint32_t needs)
+{
+	const struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_MAKER,
+		.rights = needs & ~(uint32_t)PRIVILEGE_LOADING,
+		.again = true,
+	};
+	unsigned int count;
+
+	maker->needs = confinement.rights;
+	maker->loading = false;
+	narrow(maker);
+	pthread_mutex_lock(&maker->mutex);
+	pthread_cond_broadcast(&maker->work);
+	pthread_mutex_unlock(&maker->mutex);
+	return syscalls_confine(&confinement, &count);
+}
+
 /* ---- hearing ---------------------------------------------------------------------------------- */
 
 /* Whether this is something that a worker may say now. */
@@ -248,13 +286,17 @@ static bool is_proper(const struct maker *maker, const struct channel_message *m
 	case CHANNEL_CALLERS:
 		return !maker->loading && message->descriptor < 0;
 	case CHANNEL_RENEW:
-	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
+	case CHANNEL_DEVICE:
+		return message->descriptor < 0 && (maker->needs & PRIVILEGE_DEVICE);
 	case CHANNEL_IDENTIFY:
+		return message->descriptor >= 0 && (maker->needs & PRIVILEGE_IDENTIFY);
 	case CHANNEL_CONNECT:
+		return message->descriptor >= 0 && (maker->needs & POLICY_CONNECT);
 	case CHANNEL_BIND:
+		return message->descriptor >= 0 && (maker->needs & POLICY_BIND);
 	case CHANNEL_NOTIFY:
-		return message->descriptor >= 0;
+		return message->descriptor >= 0 && (maker->needs & POLICY_WATCH);
 	}
 	return false;
 }
@@ -269,7 +311,8 @@ static void hear(struct maker *maker)
 		end();
 	switch (message.type) {
 	case CHANNEL_LOADED:
-		maker->loading = false;
+		if (settle_down(maker, message.attributes))
+			end();
 		return;
 	case CHANNEL_EXE:
 		error = settle_remember(&maker->exes, &message);
@@ -330,6 +373,7 @@ static int confine(void)
 {
 	struct syscalls_confinement confinement = {
 		.process = PRIVILEGE_MAKER,
+		.rights = PRIVILEGE_EVERYTHING,
 		.log = audit_open(
 			STDERR_FILENO), /* it has no record: who started the daemon sees this */
 	};
@@ -345,6 +389,7 @@ int maker_run(const struct options *options, int channel)
 
 	maker.channel = channel;
 	maker.loading = true;
+	maker.needs = PRIVILEGE_EVERYTHING;
 	maker.last = &maker.first;
 	settle_init(&maker.exes);
 	pthread_mutex_init(&maker.mutex, NULL);

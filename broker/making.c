@@ -2,6 +2,7 @@
 #include "making.h"
 
 #include "clone.h"
+#include "confine.h"
 #include "home.h"
 #include "mounts.h"
 #include "prompt.h"
@@ -57,6 +58,12 @@ struct making {
 	char *text; /* of mountinfo, when it was looked at last; NULL where it could not be */
 };
 
+/* The thread of the homes takes what views take, whatever the policy is. */
+static int narrow_homes(void)
+{
+	return confine_maker(0);
+}
+
 struct making *making_new(bool plain)
 {
 	struct making *making = calloc(1, sizeof(*making));
@@ -71,7 +78,7 @@ struct making *making_new(bool plain)
 		free(making);
 		return NULL;
 	}
-	making->homes = home_start();
+	making->homes = home_start(narrow_homes);
 	making->text = mounts_read(making->mountinfo);
 	return making;
 }

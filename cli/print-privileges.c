@@ -71,7 +71,8 @@ static void print_capabilities(enum privilege_process process)
 	const struct privilege_capability *all = privilege_capabilities(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (privilege_needed(all[i].processes, all[i].rights, process, 0))
+		if (privilege_needed(
+			    all[i].processes, all[i].rights, process, PRIVILEGE_EVERYTHING))
 			printf("  %s: %s\n", all[i].name, all[i].purpose);
 }
 

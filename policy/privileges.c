@@ -9,6 +9,7 @@
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* What is done in the name of the caller, by a process of the maker's. */
 #define BEHALF (POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
+#define TREES  (POLICY_TREE | POLICY_WRITE_TREE)
 
 /* Where the C library has two ways for one thing, by architecture or version, both are named. */
 static const struct privilege_calls calls[] = {
@@ -52,16 +53,19 @@ static const struct privilege_calls calls[] = {
 			"inotify_rm_watch", "openat", "ioctl")},
 	{MAKER, 0, "to keep each view in a mount namespace of its own, beside nothing",
 		LIST("mount", "umount2", "fsopen", "fsconfig", "fsmount", "move_mount",
-			"pivot_root", "setns", "fchdir", "prlimit64")},
-	{MAKER, 0, "to see which sockets are clients', and what a client runs",
-		LIST("pread64", "stat", "lstat", "stat64")},
-	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
-		LIST("fork", "vfork", "wait4", "waitid", "kill", "pipe2", "prctl", "unshare",
-			"close_range", "set_tid_address")},
+			"pivot_root", "setns", "unshare", "fchdir", "prlimit64")},
+	{MAKER, 0, "to give up capabilities", LIST("capget", "capset")},
+	{MAKER, PRIVILEGE_LOADING, "to give up system calls", LIST("seccomp", "prctl")},
+	{MAKER, BEHALF | PRIVILEGE_IDENTIFY, "to see which sockets are clients'", LIST("pread64")},
+	{MAKER, PRIVILEGE_IDENTIFY, "to find out what a client runs",
+		LIST("stat", "lstat", "stat64")},
+	{MAKER, TREES | BEHALF,
+		"to make short-lived processes: user namespaces, and what is done as a caller",
+		LIST("fork", "vfork", "wait4", "waitid", "kill", "pipe2", "prctl", "close_range",
+			"set_tid_address")},
 	{MAKER, BEHALF, "to become a caller",
-		LIST("capget", "capset", "setgroups", "setgroups32", "setresuid", "setresuid32",
-			"setresgid", "setresgid32", "dup2", "dup3", "socketpair", "setrlimit",
-			"prlimit64")},
+		LIST("setgroups", "setgroups32", "setresuid", "setresuid32", "setresgid",
+			"setresgid32", "dup2", "dup3", "socketpair", "setrlimit", "prlimit64")},
 	{MAKER, POLICY_CONNECT | POLICY_BIND, "to make sockets as a caller",
 		LIST("socket", "connect", "bind", "setsockopt", "fchdir", "fchmod", "umask",
 			"setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
@@ -100,11 +104,12 @@ static const struct privilege_capability capabilities[] = {
 		"listening sockets and the record, wherever they are; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_CHOWN", "--group; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_FOWNER", "--mode; the worker may have it"},
-	{OF(MAKER), 0, "CAP_SYS_PTRACE", "`exe`: which program another user's process runs"},
-	{MAKER, POLICY_WRITE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
-	{MAKER, POLICY_TREE | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
-	{MAKER, POLICY_TREE | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
-	{OF(MAKER), POLICY_TREE, "CAP_SETFCAP", "a user namespace that has root's uid"},
+	{OF(0), 0, "CAP_SYS_PTRACE", "`exe`; the maker may have it"},
+	{MAKER, PRIVILEGE_IDENTIFY, "CAP_SYS_PTRACE", "which program another user's process runs"},
+	{MAKER, PRIVILEGE_WRITE_DEVICE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
+	{MAKER, TREES | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
+	{MAKER, TREES | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
+	{OF(MAKER), TREES, "CAP_SETFCAP", "a user namespace that has root's uid"},
 	{MAKER, BEHALF, "CAP_SETPCAP", "becoming a caller, with what that takes"},
 	{MAKER, BEHALF, "CAP_KILL", "a process that has become a caller is ended"},
 	{MAKER, BEHALF, "CAP_DAC_OVERRIDE", "sockets, wherever they are"},
@@ -128,13 +133,34 @@ const struct privilege_capability *privilege_capabilities(size_t *count)
 	return capabilities;
 }
 
+uint32_t privilege_needs(const struct policy *policy)
+{
+	struct policy_summary summary;
+	size_t count, exes;
+	const struct policy_directory *directories = policy_directories(policy, &count);
+
+	policy_summarize(policy, &summary);
+	policy_exes(policy, &exes);
+	uint32_t needs = summary.rights;
+	if (exes || policy_wants_unit(policy))
+		needs |= PRIVILEGE_IDENTIFY;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t rights = directories[i].rights | directories[i].exec_rights;
+		if (!(directories[i].types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
+			continue;
+		needs |= PRIVILEGE_DEVICE |
+			 (rights & POLICY_WRITING_RIGHTS ? PRIVILEGE_WRITE_DEVICE : 0);
+	}
+	return needs;
+}
+
 bool privilege_needed(
 	unsigned int processes, uint32_t needs, enum privilege_process process, uint32_t rights)
 {
 	if (!(processes & process))
 		return false;
-	/* Supervisor and maker know no policy. */
-	if (process != PRIVILEGE_WORKER)
-		rights = POLICY_PATH_RIGHTS | POLICY_ADDRESS_RIGHTS;
+	/* It knows no policy. */
+	if (process == PRIVILEGE_SUPERVISOR)
+		rights = PRIVILEGE_EVERYTHING;
 	return !needs || (needs & rights);
 }

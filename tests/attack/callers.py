@@ -17,9 +17,11 @@ from tap import check, equal, main
 
 
 def connections(place):
-    """The rules that are used below, by their numbers: connect by name, by address, and bind."""
-    return (f"allow connect unix:{place.name('s')}", "allow connect tcp:127.0.0.0/16:1000-2000 any-peer",
-            f"allow bind unix:{place.name('b')} any-peer mode 0600")
+    """The rules that are used below, by their numbers: connect by name, by address, and bind. And what calls for the
+    other questions."""
+    return rules(f"allow connect unix:{place.name('s')}", "allow connect tcp:127.0.0.0/16:1000-2000 any-peer",
+                 f"allow bind unix:{place.name('b')} any-peer mode 0600", f"allow watch {place.path}",
+                 extra="subject b {\n user 5002\n exe /bin/sh\n allow read /etc/passwd\n}\n")
 
 
 @alone
@@ -41,7 +43,7 @@ def test_a_real_client_is_served():
             equal(taken.ask("CHANNEL_IDENTIFY", 0), (0, None))
             equal(taken.ask("CHANNEL_CONNECT", 1, protocol=TCP, family=4, ip=bytes([127, 0, 255, 1]), port=1000),
                   (111, None))
-        with Taken(place, rules(*connections(place))) as taken:
+        with Taken(place, connections(place)) as taken:
             run(taken)
 
 
@@ -91,7 +93,7 @@ def test_what_no_worker_asks_ends_the_maker():
             "a rule more": ("CHANNEL_SOCKET", 3, {"sent": [], "rights": 3, "text": b"/run/x"}),
         }.items():
             name, index, more = arguments
-            with Taken(place, rules(*connections(place))) as taken:
+            with Taken(place, connections(place)) as taken:
                 sent = more.get("sent")
                 name_of_ours = "\0" + taken.broker.abstract[1:]
                 if sent == "bound":
@@ -172,20 +174,20 @@ def test_a_socket_is_a_clients_for_as_long_as_he_is_connected():
             # Who has gone is no reason to take the worker for another.
             check(taken.broker.process.poll() is None)
             equal(len(taken.broker.events("ready")), 1)
-        with Taken(place, rules(*connections(place))) as taken:
+        with Taken(place, connections(place)) as taken:
             close(taken)
             equal(taken.ask("CHANNEL_CONNECT", 0), None)
             taken.broker.wait_event("ready", 2)
-        with Taken(place, rules(*connections(place))) as taken:
+        with Taken(place, connections(place)) as taken:
             close(taken)
             end(taken, taken.connection)
-        with Taken(place, rules(*connections(place))) as taken:
+        with Taken(place, connections(place)) as taken:
             before = close(taken)
             # His number is another's now.
             with Client(taken.broker.abstract):
                 wait_for_sockets(taken.broker, before)
                 equal(taken.ask("CHANNEL_CONNECT", 0), None)
-        with Taken(place, rules(*connections(place))) as taken:
+        with Taken(place, connections(place)) as taken:
             one, other = connected_elsewhere("\0" + taken.broker.abstract[1:])
             end(taken, one)
             one.close()

@@ -6,6 +6,7 @@ also made where nothing keeps the worker from a system call: what succeeds there
 import ctypes
 import os
 import secrets
+import time
 
 from broker import Broker, Client, Place, makers, read
 from linux import AT_FDCWD, as_user, libc, result
@@ -117,11 +118,15 @@ def check_paths(taken):
     taken.check_untouched()
 
 
+def confined_events():
+    with Place() as place, Broker(place, f"subject a {{\n user {ME}\n allow read {place.path}/*\n}}\n") as broker:
+        return broker.events("confined")
+
+
 def confined():
     """Not in a build with sanitizers."""
-    with Place() as place, Broker(place, f"subject a {{\n user {ME}\n allow read {place.path}/*\n}}\n") as broker:
-        if "verdict" in broker.events("confined")[0]:
-            raise Skip("built with sanitizers: no process is kept from any system call")
+    if "verdict" in confined_events()[0]:
+        raise Skip("built with sanitizers: no process is kept from any system call")
 
 
 def test_a_forbidden_call_ends_the_worker_and_is_named():
@@ -255,6 +260,49 @@ def test_reading_takes_one_capability():
     with Taken("read", capabilities="+dac_read_search") as taken:
         equal(taken.broker.events("confined")[0]["capabilities"], "CAP_DAC_READ_SEARCH")
         equal(as_user(ME, lambda: read(taken.address, taken.place.name("granted/f"))), "granted")
+
+
+def state_of(maker):
+    """Of each of its threads: its capabilities, and how many filters of system calls it is under."""
+    names = {2: "DAC_READ_SEARCH", 1: "DAC_OVERRIDE", 5: "KILL", 6: "SETGID", 7: "SETUID", 8: "SETPCAP",
+             10: "NET_BIND_SERVICE", 18: "SYS_CHROOT", 19: "SYS_PTRACE", 21: "SYS_ADMIN", 31: "SETFCAP"}
+    states = set()
+    for task in os.listdir(f"/proc/{maker}/task"):
+        with open(f"/proc/{maker}/task/{task}/status") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        equal(status["CapEff"], status["CapPrm"])
+        held = int(status["CapPrm"], 16)
+        states.add((frozenset(names.get(i, str(i)) for i in range(64) if held >> i & 1),
+                    int(status.get("Seccomp_filters", "0"))))
+    return states
+
+
+def test_the_maker_keeps_what_the_policy_calls_for():
+    """In each of its threads, once the worker has loaded."""
+    views = {"SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH"}
+    behalf = {"SETUID", "SETGID", "SETPCAP", "KILL", "DAC_OVERRIDE"}
+    confines = not any("verdict" in event for event in confined_events())
+    for rules, more in (("allow read /etc/passwd", ()), ("allow read,write,create,mkdir,delete,rename /etc/passwd", ()),
+                        ("allow read,write /dev/null type chardev", {"DAC_OVERRIDE"}),
+                        ("allow read /dev/null type chardev", ()),
+                        ("exe /bin/sh\n allow read /etc/passwd", {"SYS_PTRACE"}),
+                        ("allow tree /usr", {"SETUID", "SETGID", "SETFCAP"}), ("allow watch /etc/passwd", behalf),
+                        ("allow connect unix:/run/x", behalf),
+                        ("allow bind unix:/run/x any-peer", behalf | {"NET_BIND_SERVICE"})):
+        with Place() as place, Broker(place, f"subject a {{\n user {ME}\n {rules}\n}}\n") as broker:
+            end = time.monotonic() + 10
+            (maker,) = makers(broker)
+            # The thread of the homes has what views take from the start.
+            wanted = {frozenset(views | set(more)), frozenset(views)}
+            while {held for held, _ in state_of(maker)} - wanted and time.monotonic() < end:
+                time.sleep(0.01)
+            states = state_of(maker)
+            check(frozenset(views | set(more)) in {held for held, _ in states}, rules, states)
+            equal({held for held, _ in states} - wanted, set(), rules)
+            if confines:
+                equal({filters for _, filters in states}, {min(filters for _, filters in states)}, rules)
+                # The supervisor's, which it has inherited, its own, and what has come with the policy.
+                equal(states.pop()[1], 3, rules)
 
 
 def test_a_users_worker_keeps_what_its_policy_needs():
