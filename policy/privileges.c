@@ -133,6 +133,14 @@ const struct privilege_capability *privilege_capabilities(size_t *count)
 	return capabilities;
 }
 
+/* What a rule calls for that adds types of files. */
+static uint32_t needs_of_types(uint32_t types, uint32_t rights)
+{
+	if (!(types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
+		return 0;
+	return PRIVILEGE_DEVICE | (rights & POLICY_WRITING_RIGHTS ? PRIVILEGE_WRITE_DEVICE : 0);
+}
+
 uint32_t privilege_needs(const struct policy *policy)
 {
 	struct policy_summary summary;
@@ -144,14 +152,45 @@ uint32_t privilege_needs(const struct policy *policy)
 	uint32_t needs = summary.rights;
 	if (exes || policy_wants_unit(policy))
 		needs |= PRIVILEGE_IDENTIFY;
-	for (size_t i = 0; i < count; i++) {
-		uint32_t rights = directories[i].rights | directories[i].exec_rights;
-		if (!(directories[i].types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
-			continue;
-		needs |= PRIVILEGE_DEVICE |
-			 (rights & POLICY_WRITING_RIGHTS ? PRIVILEGE_WRITE_DEVICE : 0);
-	}
+	/* As the views go by: of a directory, not of a rule. */
+	for (size_t i = 0; i < count; i++)
+		needs |= needs_of_types(
+			directories[i].types, directories[i].rights | directories[i].exec_rights);
 	return needs;
+}
+
+/* The first subject whose callers are told apart by what they run. */
+static bool find_identifying(const struct policy *policy, struct policy_rule_place *place)
+{
+	const struct policy_identity nothing = {0};
+	struct policy_subject_match match;
+	struct policy_summary summary;
+
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.subjects; i++) {
+		policy_subject_match(policy, i, &nothing, &match);
+		if (!(match.mismatch & (POLICY_MISMATCH_EXE | POLICY_MISMATCH_UNIT)))
+			continue;
+		*place = match.place;
+		return true;
+	}
+	return false;
+}
+
+bool privilege_rule(const struct policy *policy, uint32_t needs, struct policy_rule_place *place)
+{
+	struct policy_summary summary;
+	struct policy_rule_info rule;
+
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		policy_rule_get(policy, i, &rule);
+		if (rule.deny || !((rule.rights | needs_of_types(rule.types, rule.rights)) & needs))
+			continue;
+		*place = rule.place;
+		return true;
+	}
+	return (needs & PRIVILEGE_IDENTIFY) && find_identifying(policy, place);
 }
 
 bool privilege_needed(

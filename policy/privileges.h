@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct policy;
+struct policy_rule_place;
 
 enum privilege_process {
 	PRIVILEGE_SUPERVISOR = 1u << 0,
@@ -30,6 +31,9 @@ enum privilege_need {
 
 /* The rights that the policy grants, and what else it calls for. */
 uint32_t privilege_needs(const struct policy *policy);
+
+/* The first rule, or line of a subject, that calls for one of these. False where none does. */
+bool privilege_rule(const struct policy *policy, uint32_t needs, struct policy_rule_place *place);
 
 /*
  * System calls (their names in the kernel, ending with NULL) that these processes make where the policy has any of
