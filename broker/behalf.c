@@ -160,6 +160,9 @@ int behalf_answer(const struct behalf *behalf, struct channel_message *message)
 
 	if (!error) {
 		error = vouch_check(behalf->vouched, number_of(message), message->descriptor);
+		/* Nothing is done in the name of who has gone, though the worker keep his socket. */
+		if (!error && vouch_ended(message->descriptor))
+			error = -EACCES;
 		if (error)
 			free(identity.groups);
 	}

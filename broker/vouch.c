@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,8 +50,7 @@ void vouch_end(int file, uint32_t client)
 	put(file, client, 0);
 }
 
-/* At either end. */
-static bool has_ended(int connection)
+bool vouch_ended(int connection)
 {
 	struct pollfd end = {.fd = connection};
 
@@ -68,5 +66,5 @@ int vouch_check(int file, uint32_t client, int socket)
 	if (pread(file, &vouched, sizeof(vouched), place_of(client)) == (ssize_t)sizeof(vouched) &&
 		vouched && vouched == cookie)
 		return 0;
-	return has_ended(socket) ? -EACCES : -EPROTO;
+	return vouch_ended(socket) ? -EACCES : -EPROTO;
 }

@@ -13,6 +13,7 @@
 #ifndef BROKER_VOUCH_H
 #define BROKER_VOUCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What it is written to: a descriptor, close-on-exec, the caller's, or a negative errno. */
@@ -28,5 +29,8 @@ void vouch_end(int file, uint32_t client);
  * meanwhile; -EPROTO where no worker says so.
  */
 int vouch_check(int file, uint32_t client, int socket);
+
+/* Whether the connection has ended, at either end, whatever the worker has said of it. */
+bool vouch_ended(int connection);
 
 #endif

@@ -188,6 +188,11 @@ def test_a_socket_is_a_clients_for_as_long_as_he_is_connected():
                 wait_for_sockets(taken.broker, before)
                 equal(taken.ask("CHANNEL_CONNECT", 0), None)
         with Taken(place, connections(place)) as taken:
+            # He has gone, and the worker does not say so.
+            taken.client.socket.close()
+            equal(taken.ask("CHANNEL_CONNECT", 0), (errno.EACCES, None))
+            equal(taken.ask("CHANNEL_BIND", 2), (errno.EACCES, None))
+        with Taken(place, connections(place)) as taken:
             one, other = connected_elsewhere("\0" + taken.broker.abstract[1:])
             end(taken, one)
             one.close()
