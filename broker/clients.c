@@ -15,10 +15,11 @@
 struct client {
 	int socket;	     /* -1: the place is free */
 	const char *address; /* it was accepted on */
+	int64_t due;	     /* ms: not given before that */
 	bool given;	     /* the worker has it */
 	bool old;	     /* some worker has had it */
 	uint32_t expects;    /* the id of its request for a reload; 0: none */
-	uint32_t next;	     /* free place, or client to be given */
+	uint32_t next;	     /* free place, client to be given, or one that waits */
 };
 
 struct clients {
@@ -27,6 +28,7 @@ struct clients {
 	int vouched;	      /* vouch.h */
 	uint32_t free;	      /* the first free place below `room`; NONE */
 	uint32_t first, last; /* to be given, in this order; NONE */
+	uint32_t waiting;     /* the one whose time comes first; NONE */
 };
 
 struct clients *clients_new(uint32_t most)
@@ -36,7 +38,7 @@ struct clients *clients_new(uint32_t most)
 	if (!clients)
 		return NULL;
 	clients->most = most;
-	clients->free = clients->first = clients->last = NONE;
+	clients->free = clients->first = clients->last = clients->waiting = NONE;
 	clients->vouched = vouch_new();
 	if (clients->vouched < 0) {
 		errno = -clients->vouched;
@@ -77,6 +79,32 @@ static void put_in_line(struct clients *clients, uint32_t index)
 	clients->last = index;
 }
 
+/* Few wait: each uid has a bound, and comes behind those of its own. */
+static void put_off(struct clients *clients, uint32_t index)
+{
+	uint32_t *link = &clients->waiting;
+
+	while (*link != NONE && clients->list[*link].due <= clients->list[index].due)
+		link = &clients->list[*link].next;
+	clients->list[index].next = *link;
+	*link = index;
+}
+
+int64_t clients_turn(struct clients *clients, int64_t now)
+{
+	while (clients->waiting != NONE && clients->list[clients->waiting].due <= now) {
+		uint32_t index = clients->waiting;
+		clients->waiting = clients->list[index].next;
+		put_in_line(clients, index);
+	}
+	return clients->waiting == NONE ? 0 : clients->list[clients->waiting].due;
+}
+
+bool clients_wait(const struct clients *clients)
+{
+	return clients->first != NONE;
+}
+
 bool clients_full(const struct clients *clients)
 {
 	return clients->count >= clients->most;
@@ -87,7 +115,7 @@ size_t clients_count(const struct clients *clients)
 	return clients->count;
 }
 
-int clients_add(struct clients *clients, int socket, const char *address)
+int clients_add(struct clients *clients, int socket, const char *address, int64_t due)
 {
 	int error = clients_full(clients) ? -EMFILE : 0;
 
@@ -101,9 +129,12 @@ int clients_add(struct clients *clients, int socket, const char *address)
 	}
 	uint32_t index = clients->free;
 	clients->free = clients->list[index].next;
-	clients->list[index] = (struct client){.socket = socket, .address = address};
+	clients->list[index] = (struct client){.socket = socket, .address = address, .due = due};
 	clients->count++;
-	put_in_line(clients, index);
+	if (due)
+		put_off(clients, index);
+	else
+		put_in_line(clients, index);
 	return 0;
 }
 
@@ -149,7 +180,7 @@ void clients_expect(struct clients *clients, uint32_t index, uint32_t id)
 
 void clients_give_all(struct clients *clients)
 {
-	clients->first = clients->last = NONE;
+	clients->first = clients->last = clients->waiting = NONE;
 	for (uint32_t i = 0; i < clients->room; i++) {
 		if (clients->list[i].socket < 0)
 			continue;
@@ -223,7 +254,7 @@ static void transfer_one(struct client *client, const struct sockets *sockets, s
 /* The places of the table that has been read: those that are free, and those that are to be given. */
 static void put_in_lines(struct clients *clients)
 {
-	clients->free = clients->first = clients->last = NONE;
+	clients->free = clients->first = clients->last = clients->waiting = NONE;
 	for (uint32_t i = clients->room; i-- > 0;) {
 		if (clients->list[i].socket >= 0)
 			continue;

@@ -19,9 +19,15 @@ struct clients;
 /* At most `most` of them. NULL with errno. */
 struct clients *clients_new(uint32_t most);
 
-/* Takes a socket, which was accepted on `address` (it must outlive the client). 0 or a negative errno; the socket is
- * the table's in any case. */
-int clients_add(struct clients *clients, int socket, const char *address);
+/*
+ * Takes a socket, which was accepted on `address` (it must outlive the client), to be given to a worker when `due` has
+ * come (ms of clock.h; 0: at once). 0 or a negative errno; the socket is the table's in any case.
+ */
+int clients_add(struct clients *clients, int socket, const char *address, int64_t due);
+/* Those whose time has come are to be given. Returns when that of the next one comes, 0 where nobody waits. */
+int64_t clients_turn(struct clients *clients, int64_t now);
+/* Whether there are any to be given. */
+bool clients_wait(const struct clients *clients);
 bool clients_full(const struct clients *clients);
 size_t clients_count(const struct clients *clients);
 

@@ -10,6 +10,13 @@
 #define DEFAULT_CONNECTIONS 256
 
 /*
+ * Connections made a second, saved up for one second, and those that wait at once where they come faster. A program
+ * takes a millisecond to start; whoever connects more often could keep the connection.
+ */
+#define DEFAULT_CONNECTS 1000
+#define DEFAULT_WAITING	 64
+
+/*
  * Requests a second, and saved up. Above what a whole worker answers: whoever asks without a pause is slowed down by
  * taking turns, and refusing it would break a backup that opens one small file after the other. It is here
  * for policies to lower.

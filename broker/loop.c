@@ -206,10 +206,12 @@ int loop_take(struct loop *loop, const struct arrival *client)
 	*arrival = *client;
 	arrival->next = NULL;
 	pthread_mutex_lock(&loop->mutex);
+	bool first = !loop->arrivals;
 	*loop->last_arrival = arrival;
 	loop->last_arrival = &arrival->next;
 	pthread_mutex_unlock(&loop->mutex);
-	wake(loop);
+	if (first)
+		wake(loop);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include "defaults.h"
 #include "fdbroker-protocol.h"
 #include "journal.h"
 #include "listen.h"
@@ -20,6 +21,8 @@
 /* The kernel's overflow uid, unless somebody has changed it. */
 #define UNMAPPED_UID 65534
 
+#define CONNECTS_MAX 1000000
+
 enum {
 	OPTION_WORKER = 256,
 	OPTION_READY,
@@ -27,6 +30,7 @@ enum {
 	OPTION_RESUME,
 	OPTION_RESUME_CHECK,
 	OPTION_TIMEOUT,
+	OPTION_CONNECTS,
 	OPTION_REQUIRE,
 	OPTION_LINKS,
 	OPTION_GRANTS,
@@ -43,6 +47,7 @@ static const struct option long_options[] = {
 	{"log", required_argument, NULL, 'o'},
 	{"ready-fd", required_argument, NULL, OPTION_READY},
 	{"open-timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"connect-rate", required_argument, NULL, OPTION_CONNECTS},
 	{"log-grants", no_argument, NULL, OPTION_GRANTS},
 	{"require", required_argument, NULL, OPTION_REQUIRE},
 	{"allow-unprotected-hardlinks", no_argument, NULL, OPTION_LINKS},
@@ -76,6 +81,8 @@ static void print_help(void)
 	       "  --ready-fd N      write a line feed to the descriptor N and close it when ready\n"
 	       "  --open-timeout S  answer what a file system does not answer in S seconds (default: %d)\n"
 	       "                    with ETIMEDOUT\n"
+	       "  --connect-rate N  let a uid that makes more than N connections a second wait\n"
+	       "                    (default: %d)\n"
 	       "  --require views   do not start where descriptors could do more than their grant\n"
 	       "  --allow-unprotected-hardlinks\n"
 	       "                    start although fs.protected_hardlinks is 0\n"
@@ -87,7 +94,7 @@ static void print_help(void)
 	       "Write a policy: fdbroker.policy(5). Check it first: fdbroker check --policy FILE.\n",
 		OPTIONS_POLICY_DEFAULT, OPTIONS_ADDRESSES_MAX, FDBROKER_DEFAULT_ABSTRACT,
 		FDBROKER_DEFAULT_PATHNAME, LISTEN_MODE_DEFAULT, OPTIONS_USER_DEFAULT,
-		JOURNAL_SOCKET, OPTIONS_OPEN_TIMEOUT_DEFAULT);
+		JOURNAL_SOCKET, OPTIONS_OPEN_TIMEOUT_DEFAULT, DEFAULT_CONNECTS);
 }
 
 /* A whole number of `base` up to `most`. */
@@ -236,6 +243,12 @@ static int read_option(int option, const char **user, struct options *options)
 			return usage_error(optarg, "--open-timeout takes seconds, 1 to 86400");
 		options->open_timeout = (int)number * 1000;
 		return -1;
+	case OPTION_CONNECTS:
+		if (!read_number(optarg, 10, CONNECTS_MAX, &number) || number == 0)
+			return usage_error(
+				optarg, "--connect-rate takes connections a second, 1 to 1000000");
+		options->connects = (uint32_t)number;
+		return -1;
 	case OPTION_REQUIRE:
 		if (strcmp(optarg, "views") != 0)
 			return usage_error(optarg, "--require takes views");
@@ -268,6 +281,7 @@ int options_read(int argc, char **argv, struct options *options)
 		.group = LISTEN_GROUP_KEEP,
 		.ready = -1,
 		.open_timeout = OPTIONS_OPEN_TIMEOUT_DEFAULT * 1000,
+		.connects = DEFAULT_CONNECTS,
 		.worker = -1,
 		.maker = -1,
 		.resume = -1,

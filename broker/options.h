@@ -6,6 +6,7 @@
 #define BROKER_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define OPTIONS_POLICY_DEFAULT "/etc/fdbroker/policy"
@@ -23,6 +24,7 @@ struct options {
 	gid_t group;		/* LISTEN_GROUP_KEEP */
 	const char *log;	/* as for destination_open */
 	int open_timeout;	/* ms that a request may take */
+	uint32_t connects;	/* a second, of one uid */
 	uid_t uid;		/* the worker's; meaningless where `switch_user` is false */
 	gid_t gid;
 	bool log_grants;	/* not denials alone */

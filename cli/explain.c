@@ -7,6 +7,7 @@
 #include "command.h"
 #include "policy-file.h"
 #include "system.h"
+#include "text.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,23 +26,12 @@ struct question {
 	const char *exes[LIST_MAX];
 };
 
-static bool read_number(const char *text, uint32_t *number)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || value >= UINT32_MAX)
-		return false;
-	*number = (uint32_t)value;
-	return true;
-}
-
 static int find_user(struct question *question)
 {
 	const struct passwd *entry;
 
 	/* A number need not be known, but where it is, its group counts. */
-	if (read_number(question->user, &question->identity.uid))
+	if (text_read_id(question->user, &question->identity.uid))
 		entry = getpwuid(question->identity.uid);
 	else
 		entry = getpwnam(question->user);
@@ -49,7 +39,7 @@ static int find_user(struct question *question)
 	if (entry) {
 		question->identity.uid = entry->pw_uid;
 		question->identity.gid = entry->pw_gid;
-	} else if (!read_number(question->user, &question->identity.uid)) {
+	} else if (!text_read_id(question->user, &question->identity.uid)) {
 		fprintf(stderr, "fdbroker: there is no user '%s'\n", question->user);
 		return EXIT_USAGE;
 	}
@@ -66,7 +56,7 @@ static int add_group(struct question *question, const char *name)
 		fputs("fdbroker: too many groups\n", stderr);
 		return EXIT_USAGE;
 	}
-	if (!read_number(name, &gid)) {
+	if (!text_read_id(name, &gid)) {
 		entry = getgrnam(name);
 		if (!entry) {
 			fprintf(stderr, "fdbroker: there is no group '%s'\n", name);

@@ -4,6 +4,7 @@
 #define CLI_EXPLAIN_H
 
 #include "policy.h"
+#include "query.h"
 
 /* The keywords of enum policy_mismatch, in its order. */
 extern const char *const explain_kinds[POLICY_KINDS];

@@ -350,15 +350,11 @@ static int show(const struct options *options)
 
 static int read_user(const struct command *self, const char *text, struct options *options)
 {
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
 	const struct passwd *user;
 
 	options->by_uid = true;
-	if (isdigit((unsigned char)*text) && !*end && number < UINT32_MAX) {
-		options->uid = (uid_t)number;
+	if (text_read_id(text, &options->uid))
 		return 0;
-	}
 	user = getpwnam(text);
 	if (!user)
 		return command_misused(self, "there is no user '%s'", text);

@@ -6,8 +6,8 @@
 #ifndef CLI_POLICY_FILE_H
 #define CLI_POLICY_FILE_H
 
-#include "diagnostic.h"
-#include "policy.h"
+#include "lint.h"
+#include "query.h"
 
 /*
  * Loads a policy. Its diagnostics are the caller's, printed or not. Returns 0, or -EINVAL; where

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "print-privileges.h"
+#include "query.h"
 
 #include "privileges.h"
 #include "report.h"

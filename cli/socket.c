@@ -59,34 +59,9 @@ static int parse_type(const struct command *self, const char *name, int *type)
 	return 0;
 }
 
-static int parse_connect(const struct command *self, int argc, char **argv, void *data)
+static int parse_options(const struct command *self, int argc, char **argv,
+	const struct option *options, struct socket_request *request)
 {
-	static const struct option options[] = {
-		{"type", required_argument, NULL, 't'},
-		{"socket", required_argument, NULL, 's'},
-		COMMAND_COMMON_OPTIONS,
-	};
-	struct socket_request *request = data;
-	int value, error = 0;
-
-	while (error == 0 && (value = command_option(self, argc, argv, options)) != -1) {
-		if (value == 't')
-			error = parse_type(self, optarg, &request->type);
-		else
-			request->socket = optarg;
-	}
-	return error;
-}
-
-static int parse_bind(const struct command *self, int argc, char **argv, void *data)
-{
-	static const struct option options[] = {
-		{"type", required_argument, NULL, 't'},
-		{"listen", no_argument, NULL, 'l'},
-		{"socket", required_argument, NULL, 's'},
-		COMMAND_COMMON_OPTIONS,
-	};
-	struct socket_request *request = data;
 	int value, error = 0;
 
 	while (error == 0 && (value = command_option(self, argc, argv, options)) != -1) {
@@ -98,6 +73,29 @@ static int parse_bind(const struct command *self, int argc, char **argv, void *d
 			request->socket = optarg;
 	}
 	return error;
+}
+
+static int parse_connect(const struct command *self, int argc, char **argv, void *data)
+{
+	static const struct option options[] = {
+		{"type", required_argument, NULL, 't'},
+		{"socket", required_argument, NULL, 's'},
+		COMMAND_COMMON_OPTIONS,
+	};
+
+	return parse_options(self, argc, argv, options, data);
+}
+
+static int parse_bind(const struct command *self, int argc, char **argv, void *data)
+{
+	static const struct option options[] = {
+		{"type", required_argument, NULL, 't'},
+		{"listen", no_argument, NULL, 'l'},
+		{"socket", required_argument, NULL, 's'},
+		COMMAND_COMMON_OPTIONS,
+	};
+
+	return parse_options(self, argc, argv, options, data);
 }
 
 /* Puts the address into its binary form. 0 or a negative errno. */

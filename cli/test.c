@@ -3,6 +3,7 @@
  * test.c: `fdbroker test`: runs the expects of a policy. `fdbroker fmt`: lays it out.
  */
 #include "command.h"
+#include "format.h"
 #include "policy-file.h"
 #include "system.h"
 #include "text.h"

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,6 +121,17 @@ bool text_is_number(const char *text)
 	digits = strspn(text, "0123456789");
 	return text[digits] == '\0' && digits >= 1 && digits <= 15 &&
 	       (text[0] != '0' || digits == 1);
+}
+
+bool text_read_id(const char *text, uint32_t *id)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || number >= UINT32_MAX)
+		return false;
+	*id = (uint32_t)number;
+	return true;
 }
 
 void text_print_number(uint64_t number)

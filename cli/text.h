@@ -34,6 +34,9 @@ void text_print_member(const char *name, const char *bytes, size_t length);
 /* Whether it can stand in JSON as a number: a whole one that every reader keeps exactly. */
 bool text_is_number(const char *text);
 
+/* Reads a uid or a gid in digits; false where it is none, as 4294967295, which is nobody's. */
+bool text_read_id(const char *text, uint32_t *id);
+
 /* Prints a number for JSON, as a string where a reader might round it. */
 void text_print_number(uint64_t number);
 

@@ -5,6 +5,7 @@
  */
 #include "compiled.h"
 #include "judge.h"
+#include "query.h"
 
 #include <errno.h>
 #include <string.h>

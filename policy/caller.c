@@ -5,6 +5,7 @@
  * The kernel's overflow ids stand for everyone who is not mapped: they match nothing, not even `*`.
  */
 #include "compiled.h"
+#include "query.h"
 
 #include <errno.h>
 #include <stdio.h>

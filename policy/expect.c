@@ -9,6 +9,7 @@
  *none of its other groups, so that the line means the same on every machine.
  */
 #include "compile.h"
+#include "query.h"
 #include "rule.h"
 
 #include <errno.h>

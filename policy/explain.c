@@ -7,6 +7,7 @@
 #include "beneath.h"
 #include "compiled.h"
 #include "judge.h"
+#include "query.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * format.c: the one canonical layout. Words stay as they are written; only the blanks between them,
  * the indent, and empty lines change, so that formatting can never change what a policy means.
  */
+#include "format.h"
 #include "lexer.h"
 #include "policy.h"
 #include "syntax.h"

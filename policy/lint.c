@@ -4,6 +4,7 @@
  * rule is called covered only where its place in the tree shows it, so that a warning is never
  * wrong, though one may be missing.
  */
+#include "lint.h"
 #include "beneath.h"
 #include "report.h"
 

@@ -4,6 +4,7 @@
  * And what a path must be to be looked at at all.
  */
 #include "compile.h"
+#include "lint.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -7,6 +7,7 @@
  * (proc_pid_mountinfo(5)), and nothing is looked at here.
  */
 #include "compiled.h"
+#include "lint.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy.h: the policy as everyone else sees it: load a text, ask who a caller is to it, decide.
+ * policy.h: the policy as the broker sees it: load a text, ask who a caller is to it, decide. What an administrator's
+ * tool needs besides is in query.h (why), lint.h (what looks wrong) and format.h (how it is laid out).
  *
  * The library is pure. It opens no file, looks up no user and keeps no global state: whatever comes
  * from outside comes through struct policy_environment. It parses with the privileges of whoever
@@ -439,151 +440,8 @@ void policy_caller_limits(const struct policy_caller *caller, struct policy_limi
 const struct policy_limits *policy_caller_totals(
 	const struct policy_caller *caller, size_t i, uint32_t *subject);
 
-/* ---- expects ----------------------------------------------------------------------------------
+/* ---- privileges -------------------------------------------------------------------------------
  */
-
-/* One line of a policy that says what it should do, about one path. */
-struct policy_expectation {
-	const char *file;
-	unsigned int line, column;
-	bool allow; /* or deny */
-	uint32_t rights;
-	const char *target; /* the path or address */
-	struct policy_identity identity;
-};
-
-const struct policy_expectation *policy_expectations(const struct policy *policy, size_t *count);
-
-/*
- * Asks what an administrator would ask: maps `target`, which is a path or an address, and decides
- * with whichever function `rights` call for. -EINVAL where the target or the rights make no sense
- * (decision is then a denial), -ENOMEM, else 0.
- */
-int policy_ask(const struct policy *policy, const struct policy_identity *identity, uint32_t rights,
-	const char *target, struct policy_decision *decision);
-
-/* ---- questions of an administrator ------------------------------------------------------------
- */
-
-/* One rule as it is written. */
-struct policy_rule_info {
-	struct policy_rule_place place;
-	unsigned int column;
-	bool deny;
-	uint32_t rights;		     /* as written; for `deny all` every bit */
-	bool uses_user, uses_uid, uses_home; /* %u, %U, %h */
-	uint32_t types;			     /* POLICY_TYPE_* that it adds */
-	const char *text; /* its line without the blanks around it, not NUL-terminated */
-	size_t length;
-};
-
-/* The i-th of the summary's count of rules, in the order of the files. */
-void policy_rule_get(const struct policy *policy, size_t i, struct policy_rule_info *info);
-/* The rule that a decision names; false where it is none of this policy's. */
-bool policy_rule_find(const struct policy *policy, const struct policy_rule_place *place,
-	struct policy_rule_info *info);
-
-/* How the nearest rule misses. */
-enum policy_near {
-	POLICY_NEAR_NONE,
-	POLICY_NEAR_RIGHT,   /* it is the caller's and matches, but has other rights */
-	POLICY_NEAR_SUBJECT, /* it matches, but its subject is not the caller's: see `mismatch` */
-	/* It is the caller's and has the right, but it is about ... */
-	POLICY_NEAR_PORT,     /* ... the ports `port_low` to `port_high` of the same address ... */
-	POLICY_NEAR_ADDRESS,  /* ... the same port of another address ... */
-	POLICY_NEAR_PROTOCOL, /* ... the same, of another protocol */
-	POLICY_NEAR_PATH, /* it is the caller's and has the rights, and matches up to `depth` bytes
-			   */
-};
-
-enum policy_mismatch {
-	POLICY_MISMATCH_USER = 1 << 0,
-	POLICY_MISMATCH_GROUP = 1 << 1,
-	POLICY_MISMATCH_EXE = 1 << 2,
-	POLICY_MISMATCH_UNIT = 1 << 3,
-	POLICY_MISMATCH_LABEL = 1 << 4,
-	POLICY_MISMATCH_VIA = 1 << 5,
-};
-
-#define POLICY_KINDS 6 /* as there are POLICY_MISMATCH_*, the i-th of them 1 << i */
-
-/* How an identity stands to a subject. */
-struct policy_subject_match {
-	struct policy_rule_place place; /* of the subject */
-	unsigned int mismatch; /* POLICY_MISMATCH_*: the kinds of lines that fail; 0: it matches */
-	/* Of each kind the value that holds, as written; NULL where none does or there is no line. */
-	const char *held[POLICY_KINDS];
-	bool logs_grants; /* it has a line `log grants` */
-};
-
-/* The i-th of the summary's count of subjects. The strings live as long as the policy. */
-void policy_subject_match(const struct policy *policy, size_t i,
-	const struct policy_identity *identity, struct policy_subject_match *match);
-/* The subject of which the fewest kinds fail, its user last, and the most hold; false where there is no subject. */
-bool policy_subject_nearest(const struct policy *policy, const struct policy_identity *identity,
-	struct policy_subject_match *match);
-
-struct policy_explanation {
-	struct policy_decision decision; /* policy_ask's, by the very same code */
-	char target[POLICY_PATH_BUFFER]; /* as mapped */
-	struct policy_rule_place map;	 /* the `map` that was applied; file NULL: none */
-	/* For a denial for want of a rule: the allow that would have done but for one thing. */
-	enum policy_near near;
-	struct policy_rule_info near_rule;
-	unsigned int mismatch; /* POLICY_MISMATCH_* */
-	uint16_t port_low, port_high;
-	size_t depth;
-};
-
-/* 0, -EINVAL (as policy_ask) or -ENOMEM. */
-int policy_explain(const struct policy *policy, const struct policy_identity *identity,
-	uint32_t rights, const char *target, struct policy_explanation *explanation);
-
-/*
- * Adds warnings about rules that do not do what they seem to: that nothing can match, that say
- * nothing new, denies that a caller can evade, grants of everything. -ENOMEM, else 0.
- */
-int policy_lint(const struct policy *policy, struct policy_diagnostics *diagnostics);
-
-/*
- * The literal beginning of each pattern of a rule, deny or allow, that names a file or a UNIX socket:
- * the components before the first wildcard or variable, or all of them. Kept where the environment
- * says so; in the order of the files.
- */
-struct policy_prefix {
-	const char *path;
-	bool whole; /* there is nothing but the beginning */
-	bool socket;
-	bool deny;
-	uint32_t rights; /* as written */
-	const char *file;
-	unsigned int line, column, length; /* of the word */
-};
-
-const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count);
-
-/* Adds a warning about such a word. */
-void policy_warn_prefix(const struct policy *policy, struct policy_diagnostics *diagnostics,
-	const struct policy_prefix *prefix, const char *hint, const char *message);
-
-/*
- * Adds a warning about each deny that a mount goes round: where what is denied can be seen by a
- * second path, that an allow covers and no deny does. `mountinfo` is the text of /proc/PID/mountinfo.
- * It needs policy_prefixes. -ENOMEM, else 0.
- */
-int policy_lint_mounts(
-	const struct policy *policy, const char *mountinfo, struct policy_diagnostics *diagnostics);
-
-/*
- * The `map` by which nothing that is asked for can come to lie at or beneath a path, or false: what
- * is asked for there is decided elsewhere.
- */
-bool policy_map_hides(
-	const struct policy *policy, const char *path, const char **from, const char **to);
-
-/* Adds a warning about a line of the policy. */
-void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnostics,
-	const char *file, unsigned int line, const char *hint, const char *message);
 
 /*
  * The capabilities (capabilities(7)) that whoever serves these rights needs, and takes: writes their
@@ -591,12 +449,5 @@ void policy_warn(const struct policy *policy, struct policy_diagnostics *diagnos
  */
 #define POLICY_CAPABILITIES_MAX 8
 size_t policy_capabilities(uint32_t rights, const char *names[POLICY_CAPABILITIES_MAX]);
-
-/*
- * Lays a policy's text out in the one canonical way, comments kept. *formatted is malloc'ed.
- * -EINVAL where the text has errors that leave its layout open (added to `diagnostics`), -ENOMEM.
- */
-int policy_format(const char *path, const char *text, size_t length,
-	struct policy_diagnostics *diagnostics, char **formatted, size_t *formatted_length);
 
 #endif

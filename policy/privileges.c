@@ -2,6 +2,7 @@
 #include "privileges.h"
 
 #include "policy.h"
+#include "query.h"
 
 #define MAKER	  PRIVILEGE_MAKER
 #define WORKER	  PRIVILEGE_WORKER

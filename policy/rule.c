@@ -4,6 +4,7 @@
  */
 #include "rule.h"
 
+#include "lint.h"
 #include "rights.h"
 
 #include <ctype.h>

@@ -7,112 +7,18 @@ import ctypes
 import errno
 import os
 import shutil
-import signal
 import socket
-import stat
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from broker import Broker, Client, Place, attempt, homes, makers
-from linux import (AT_EMPTY_PATH, AT_FDCWD, CLONE_NEWNS, CLONE_NEWUSER, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC,
-                   SYS_MOUNT_SETATTR, as_user, become, can_attach, can_idmap, enter_user_namespace,
+from held import HOLDER, TREE, Held, escapes, outcome, read_at, write_attacks
+from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, as_user, can_attach, enter_user_namespace,
                    have_user_namespaces, in_child, libc, mount, mount_setattr, move_mount, open_tree, result, umount,
                    unshare)
 from tap import Skip, check, equal, main
 
-TREE = 7
-HOLDER = 5001
 NO_VIEW = os.environ["FDBROKERD_PLAIN"]
-
-
-class Held:
-    """A directory with something in it and something secret beside it, handed out as a tree."""
-
-    def __init__(self, rights="tree", program=None, modifiers="", more="", users=HOLDER):
-        self.place = Place()
-        d = self.tree = self.place.directory("tree")
-        os.chmod(d, 0o777)
-        self.place.file("tree/f", "original\n", 0o666)
-        self.place.file("tree/private", "private\n", 0o600)
-        self.place.file("tree/sub/g", "g\n", 0o666)
-        self.place.file("secret", "secret\n", 0o644)
-        os.symlink("../secret", f"{d}/link")
-        os.symlink(self.place.name("secret"), f"{d}/absolute")
-        os.mknod(f"{d}/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-        os.chmod(f"{d}/null", 0o666)
-        shutil.copy("/bin/cat", f"{d}/cat")
-        os.chmod(f"{d}/cat", 0o4755)
-        self.broker = Broker(self.place, (
-            f"subject a {{\n user {users}\n allow {rights} {d} {modifiers}\n{more}}}\n"), program=program)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.broker.__exit__()
-        self.place.__exit__()
-
-    def is_attached(self):
-        """Whether all views are: each has a home."""
-        return len(homes(self.broker)) == int(self.broker.ready["summary"].split(" views")[0].split()[-1])
-
-    def run(self, function, flags=0, uid=HOLDER, early=False):
-        """function(descriptor of the tree) as the holder; `early`: in a user and a mount namespace of its own."""
-        def holder():
-            if early:
-                enter_user_namespace(CLONE_NEWNS)
-            with Client(self.broker.abstract) as client:
-                client.send(TREE, self.tree, flags)
-                _, error, _, descriptors = client.receive()
-                if error:
-                    return errno.errorcode[error]
-                return function(descriptors[0])
-        return as_user(uid, holder)
-
-    def text(self, name):
-        with open(self.place.name(name)) as file:
-            return file.read()
-
-
-def read_at(directory, name):
-    file = os.open(name, os.O_RDONLY, dir_fd=directory)
-    with os.fdopen(file) as stream:
-        return stream.read()
-
-
-def escapes(directory):
-    """The ways out; each ends with the secret's text or an errno."""
-    def by_path(name):
-        return lambda: read_at(directory, name)
-
-    def by_fchdir():
-        os.fchdir(directory)
-        for _ in range(10):
-            os.chdir("..")
-            if os.path.exists("secret"):
-                break
-        return read_at(os.open(".", os.O_PATH), "secret")
-
-    def by_proc():
-        return open(f"/proc/self/fd/{directory}/../secret").read()
-
-    def by_sub():
-        sub = os.open("sub", os.O_PATH, dir_fd=directory)
-        return read_at(sub, "../../secret")
-
-    ways = [by_path(n) for n in ("../secret", "sub/../../secret", "link", "absolute",
-                                 "../../../../../../../../../../../../etc/hostname")]
-    return {name: outcome(way) for name, way in
-            [("..", ways[0]), ("sub", ways[1]), ("link", ways[2]), ("fchdir", by_fchdir),
-             ("proc", by_proc), ("O_PATH", by_sub)]}
-
-
-def outcome(way):
-    try:
-        return way()
-    except OSError as error:
-        return errno.errorcode[error.errno]
 
 
 def test_reading_beneath_takes_no_broker():
@@ -343,26 +249,6 @@ def test_root_of_a_namespace():
         os.rmdir("/tmp/fdbroker-test-overlay")
 
 
-def write_attacks(directory):
-    file = os.open("f", os.O_RDONLY, dir_fd=directory)
-    at = lambda function, *arguments: attempt(function, *arguments)
-    return {
-        "link out": at(lambda: os.link("f", "/tmp/fdbroker-test-linked", src_dir_fd=directory)),
-        "open": at(lambda: os.open("f", os.O_WRONLY, dir_fd=directory)),
-        "create": at(lambda: os.open("n", os.O_CREAT | os.O_WRONLY, dir_fd=directory)),
-        "mkdir": at(lambda: os.mkdir("n", dir_fd=directory)),
-        "unlink": at(lambda: os.unlink("f", dir_fd=directory)),
-        "rename": at(lambda: os.rename("f", "n", src_dir_fd=directory, dst_dir_fd=directory)),
-        "symlink": at(lambda: os.symlink("x", "n", dir_fd=directory)),
-        "chmod": at(lambda: os.chmod("f", 0o777, dir_fd=directory)),
-        "utime": at(lambda: os.utime("f", dir_fd=directory)),
-        "reopen": at(os.open, f"/proc/self/fd/{file}", os.O_WRONLY),
-        "reopen tree": at(os.open, f"/proc/self/fd/{directory}/f", os.O_WRONLY),
-        "truncate": at(os.truncate, f"/proc/self/fd/{file}", 0),
-        "link in": at(lambda: os.link(f"/proc/self/fd/{file}", "n", dst_dir_fd=directory)),
-    }
-
-
 def test_writing_through_a_read_only_one():
     with Held() as held:
         got = held.run(write_attacks)
@@ -527,113 +413,6 @@ def test_a_deny_of_anothers_subject_beneath_it():
                 with Client(broker.abstract) as client:
                     return client.ask(TREE, place.name("tree"))
             equal(as_user(HOLDER, run), "EACCES")
-
-
-def skip_unless_idmapped(held):
-    if not can_idmap(held.tree):
-        raise Skip("the file system here cannot be idmapped")
-
-
-def test_idmap():
-    with Held(modifiers="idmap 0 caller") as held:
-        skip_unless_idmapped(held)
-        equal(held.run(lambda d: read_at(d, "private")), "private\n")
-        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), HOLDER)
-        got = held.run(write_attacks)
-        check("OK" not in got.values(), got)
-        check("secret\n" not in held.run(escapes).values())
-        # Twice, and after the directory was replaced.
-        os.rename(held.tree, held.place.name("old"))
-        os.rename(held.place.name("old"), held.tree)
-        equal(held.run(lambda d: read_at(d, "private")), "private\n")
-
-
-def test_idmap_for_one_caller_after_another():
-    other = HOLDER + 1
-    with Held(modifiers="idmap 0 caller", users=f"{HOLDER} {other}") as held:
-        skip_unless_idmapped(held)
-        for uid in (HOLDER, other, HOLDER, HOLDER, other):
-            equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid, uid=uid), uid)
-            equal(held.run(lambda d: read_at(d, "private"), uid=uid), "private\n")
-
-
-def test_idmap_for_many_callers_at_once():
-    callers = range(HOLDER, HOLDER + 4)
-    with Held(modifiers="idmap 0 caller", users=" ".join(map(str, callers))) as held:
-        skip_unless_idmapped(held)
-
-        def ask():
-            with Client(held.broker.abstract) as client:
-                return {client.ask(TREE, held.tree) for _ in range(50)}
-        with ThreadPoolExecutor() as pool:
-            equal(list(pool.map(lambda uid: as_user(uid, ask), callers)), [{"OK"}] * len(callers))
-
-
-def test_a_worker_that_lies_about_whom_a_tree_is_for():
-    """Whose files those of a fixed map are is settled when the policy is read, not when a tree is asked for."""
-    with Held(modifiers="idmap 0 100000 65536", program=os.environ["FDBROKERD_LYING"]) as held:
-        skip_unless_idmapped(held)
-        # Now it has to be made anew, when clients can have made the worker say anything.
-        os.rename(held.tree, held.place.name("old"))
-        os.rename(held.place.name("old"), held.tree)
-        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), 100000)
-        equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
-    # Of a map for the caller it could lie: there nobody but the worker knows who asks.
-    with Held(modifiers="idmap 0 caller", program=os.environ["FDBROKERD_LYING"], users=f"{HOLDER} 5002") as held:
-        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid, uid=5002), HOLDER, "it does not lie")
-
-
-def test_idmap_of_a_range():
-    with Held(modifiers="idmap 0 100000 65536") as held:
-        skip_unless_idmapped(held)
-        equal(held.run(lambda d: os.stat("private", dir_fd=d).st_uid), 100000)
-        equal(held.run(lambda d: outcome(lambda: read_at(d, "private"))), "EACCES")
-
-
-def mount_with_other_ids(source, target):
-    """A mount of `source` whose ids are mapped already: mount_setattr(2) maps no mount twice, and says EPERM."""
-    pid = os.fork()
-    if pid == 0:
-        unshare(CLONE_NEWUSER)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        os._exit(0)
-    os.waitpid(pid, os.WUNTRACED)
-    for kind in ("uid", "gid"):
-        with open(f"/proc/{pid}/{kind}_map", "w") as file:
-            file.write("0 200000 65536")
-    namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    tree = open_tree(AT_FDCWD, source, 0x80001)
-    attr = (ctypes.c_uint64 * 4)(0x100000, 0, 0, namespace)
-    result(libc.syscall(SYS_MOUNT_SETATTR, tree, b"", AT_EMPTY_PATH, attr, ctypes.sizeof(attr)))
-    result(move_mount(tree, target))
-    os.close(tree)
-    os.close(namespace)
-
-
-def test_what_cannot_be_mapped_is_not_handed_out_as_it_is():
-    """The directory itself would let its holder walk out of it, and write."""
-    def run(modifiers):
-        unshare(CLONE_NEWNS)
-        mount(None, "/", None, MS_REC | MS_PRIVATE)
-        with Held(modifiers=modifiers) as held:
-            if not can_idmap(held.tree):
-                return "skip"
-            mount_with_other_ids(held.place.directory("elsewhere"), held.place.directory("tree/mapped"))
-            time.sleep(0.2)
-            try:
-                got = [held.run(escapes) for _ in range(2)]
-            finally:
-                umount(held.place.name("tree/mapped"))
-            time.sleep(0.2)
-            # Nor is it a reason to serve no trees at all from then on.
-            return got, held.run(lambda d: os.stat("private", dir_fd=d).st_uid)
-    for modifiers, owner in (("idmap 0 caller", HOLDER), ("idmap 0 100000 65536", 100000)):
-        got = in_child(run, modifiers)
-        if got == "skip":
-            raise Skip("the file system here cannot be idmapped")
-        equal(got, (["EINVAL", "EINVAL"], owner))
 
 
 main(globals())

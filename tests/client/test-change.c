@@ -15,35 +15,12 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define EXTRA(text)  .extra = (text), .extra_length = sizeof(text) - 1
-
-static struct fdbroker *start(struct fake *fake, const struct fake_turn *turns, size_t count)
-{
-	struct fdbroker *broker;
-
-	fake_play(fake, turns, count);
-	broker = fdbroker_from_fd(fake->fd);
-	assert_non_null(broker);
-	return broker;
-}
-
-/* All that was expected must have been asked for. */
-static void stop(struct fake *fake, struct fdbroker *broker)
-{
-	fdbroker_disconnect(broker);
-	fake_wait(fake);
-}
-
-static void check_failure(int result, int error)
-{
-	assert_int_equal(result, -1);
-	assert_int_equal(errno, error);
-}
+#define EXTRA(text) .extra = (text), .extra_length = sizeof(text) - 1
 
 static void test_one_path(void **state)
 {
@@ -62,7 +39,7 @@ static void test_one_path(void **state)
 	mode_t mask = umask(027);
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_mkdir(broker, "/a", 0777), 0);
 	check_failure(fdbroker_mkdir(broker, "//a/./b/", S_IFDIR | 07777), EEXIST);
 	assert_int_equal(fdbroker_rmdir(broker, "/a//"), 0);
@@ -81,7 +58,7 @@ static void test_one_path(void **state)
 	check_failure(fdbroker_rmdir(broker, NULL), EFAULT);
 	check_failure(fdbroker_unlink(broker, NULL), EFAULT);
 	check_failure(fdbroker_chmod(broker, NULL, 0), EFAULT);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 	umask(mask);
 }
 
@@ -106,7 +83,7 @@ static void test_two_paths(void **state)
 			.error = EPERM},
 		{FDBROKER_UNLINK, .path = "/a"},
 	};
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_rename(broker, "/a", "/b/c"), 0);
 	check_failure(fdbroker_rename(broker, "//a", "/b/./c"), EXDEV);
 	assert_int_equal(fdbroker_rename2(broker, "/a", "/b", RENAME_EXCHANGE), 0);
@@ -122,7 +99,7 @@ static void test_two_paths(void **state)
 	check_failure(fdbroker_rename(broker, "/a", "/b/../c"), EINVAL);
 	/* Nothing extra is left over from the calls before. */
 	assert_int_equal(fdbroker_unlink(broker, "/a"), 0);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_lengths(void **state)
@@ -146,7 +123,7 @@ static void test_lengths(void **state)
 		{FDBROKER_SYMLINK, .path = "/l", EXTRA(""), .error = ENOENT},
 		{FDBROKER_RENAME, .path = "/l", .extra = text, .extra_length = FDBROKER_PATH_MAX},
 	};
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	check_failure(fdbroker_symlink(broker, text, same), ENAMETOOLONG);
 	/* One byte more is refused here: it would cost the connection. */
 	same[strlen(same)] = 'x';
@@ -160,7 +137,7 @@ static void test_lengths(void **state)
 	text[FDBROKER_PATH_MAX] = 'x';
 	check_failure(fdbroker_rename(broker, "/l", text), ENAMETOOLONG);
 	check_failure(fdbroker_symlink(broker, text, "/l"), ENAMETOOLONG);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_times(void **state)
@@ -183,7 +160,7 @@ static void test_times(void **state)
 	struct fake fake;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_utimens(broker, "/a", NULL, 0), 0);
 	assert_int_equal(fdbroker_utimens(broker, "/a", times, AT_SYMLINK_NOFOLLOW), 0);
 	times[0] = (struct timespec){.tv_sec = 99, .tv_nsec = UTIME_OMIT};
@@ -198,7 +175,7 @@ static void test_times(void **state)
 		}
 	}
 	check_failure(fdbroker_utimens(broker, NULL, NULL, 0), EFAULT);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 int main(void)

@@ -19,11 +19,10 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* A page as it goes over the wire. */
 struct page {
@@ -59,23 +58,6 @@ static struct fake_turn turn(uint64_t position, const struct page *page)
 {
 	return (struct fake_turn){
 		FDBROKER_LIST, position, .path = "/d", .data = page->bytes, .length = page->length};
-}
-
-static struct fdbroker *start(struct fake *fake, const struct fake_turn *turns, size_t count)
-{
-	struct fdbroker *broker;
-
-	fake_play(fake, turns, count);
-	broker = fdbroker_from_fd(fake->fd);
-	assert_non_null(broker);
-	return broker;
-}
-
-/* All that was expected must have been asked for. */
-static void stop(struct fake *fake, struct fdbroker *broker)
-{
-	fdbroker_disconnect(broker);
-	fake_wait(fake);
 }
 
 static void check_entry(struct fdbroker_dir *directory, uint64_t inode, int type, const char *name)
@@ -138,7 +120,7 @@ static void test_pages(void **state)
 	/* A failure on the way is told, and reading goes on from there. */
 	turns[2] = (struct fake_turn){FDBROKER_LIST, INT64_MAX, .path = "/d", .error = EDQUOT};
 	turns[3] = turn(INT64_MAX, &third);
-	broker = start(&fake, turns, 4);
+	broker = calls_start(&fake, turns, 4);
 	directory = fdbroker_opendir(broker, "//d/.");
 	assert_non_null(directory);
 	check_entry(directory, 1, DT_REG, "a");
@@ -151,7 +133,7 @@ static void test_pages(void **state)
 	check_entry(directory, 5, DT_SOCK, "..z");
 	check_end(directory, 0);
 	assert_int_equal(fdbroker_closedir(directory), 0);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_empty(void **state)
@@ -169,7 +151,7 @@ static void test_empty(void **state)
 	turns[0] = turn(0, &none);
 	turns[1] = turn(0, &some);
 	turns[2] = turn(1, &none);
-	broker = start(&fake, turns, 3);
+	broker = calls_start(&fake, turns, 3);
 	directory = fdbroker_opendir(broker, "/d");
 	assert_non_null(directory);
 	check_end(directory, 0);
@@ -180,7 +162,7 @@ static void test_empty(void **state)
 	check_entry(directory, 1, DT_REG, "a");
 	check_end(directory, 0);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* The largest page that there can be. */
@@ -202,7 +184,7 @@ static void test_full_page(void **state)
 		page_add(&page, 1, DT_REG, name);
 	}
 	turns[0] = turn(0, &page);
-	broker = start(&fake, turns, 1);
+	broker = calls_start(&fake, turns, 1);
 	directory = fdbroker_opendir(broker, "/d/");
 	assert_non_null(directory);
 	for (i = 0; i < count; i++) {
@@ -211,7 +193,7 @@ static void test_full_page(void **state)
 	}
 	check_end(directory, 0);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_not_opened(void **state)
@@ -224,7 +206,7 @@ static void test_not_opened(void **state)
 	struct fake fake;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	check_no_directory(broker, "/d", EACCES);
 	check_no_directory(broker, "/d/", ENOTDIR);
 	check_no_directory(broker, "/d/..", EINVAL);
@@ -235,7 +217,7 @@ static void test_not_opened(void **state)
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(fdbroker_closedir(NULL), -1);
 	assert_int_equal(errno, EINVAL);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 	check_no_directory(NULL, "/d", ENOTCONN);
 }
 
@@ -259,14 +241,14 @@ static void test_relative(void **state)
 	turns[0] = turn(0, &first);
 	turns[1] = turn(3, &last);
 	turns[0].path = turns[1].path = path;
-	broker = start(&fake, turns, 2);
+	broker = calls_start(&fake, turns, 2);
 	directory = fdbroker_opendir(broker, "./d/");
 	assert_non_null(directory);
 	assert_int_equal(chdir("/"), 0);
 	check_entry(directory, 1, DT_REG, "a");
 	check_end(directory, 0);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void ignore_alarm(int number)
@@ -291,7 +273,7 @@ static void test_signals(void **state)
 	turns[0] = turn(0, &first);
 	turns[1] = turn(3, &last);
 	turns[0].delay_ms = turns[1].delay_ms = 50;
-	broker = start(&fake, turns, 2);
+	broker = calls_start(&fake, turns, 2);
 	sigaction(SIGALRM, &action, &before);
 	setitimer(ITIMER_REAL, &storm, NULL);
 	directory = fdbroker_opendir(broker, "/d");
@@ -301,7 +283,7 @@ static void test_signals(void **state)
 	setitimer(ITIMER_REAL, &calm, NULL);
 	sigaction(SIGALRM, &before, NULL);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* ---- a hostile one ---------------------------------------------------------------------------- */
@@ -324,13 +306,13 @@ static void test_hostile_lists(void **state)
 	turns[2] = turn(0, &endless);
 	turns[3] = turn(0, &whole);
 	turns[3].descriptors = 1;
-	broker = start(&fake, turns, 4);
+	broker = calls_start(&fake, turns, 4);
 	check_no_directory(broker, "/d", EPROTO);
 	check_no_directory(broker, "/d", EPROTO);
 	check_no_directory(broker, "/d", EPROTO);
 	/* A descriptor that nobody asked for. */
 	check_no_directory(broker, "/d", EPROTO);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* A list that does not end. */
@@ -351,14 +333,14 @@ static void test_hostile_positions(void **state)
 	turns[0] = turn(0, &first);
 	turns[1] = turns[2] = turn(7, &same);
 	turns[3] = turns[4] = turn(7, &empty);
-	broker = start(&fake, turns, 5);
+	broker = calls_start(&fake, turns, 5);
 	directory = fdbroker_opendir(broker, "/d");
 	assert_non_null(directory);
 	check_entry(directory, 1, DT_REG, "a");
 	check_end(directory, EPROTO);
 	check_end(directory, EPROTO);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* Entries that are none, each after a good one. */
@@ -401,13 +383,13 @@ static void test_hostile_entries(void **state)
 		page.length -= cases[i].cut;
 		turns[0] = turn(0, &page);
 		print_message("# %s\n", cases[i].what);
-		broker = start(&fake, turns, 1);
+		broker = calls_start(&fake, turns, 1);
 		directory = fdbroker_opendir(broker, "/d");
 		assert_non_null(directory);
 		check_entry(directory, 1, DT_REG, "good");
 		check_end(directory, EPROTO);
 		fdbroker_closedir(directory);
-		stop(&fake, broker);
+		calls_stop(&fake, broker);
 	}
 }
 
@@ -427,13 +409,13 @@ static void test_page_that_shrinks(void **state)
 	page_add_raw(&second, &(struct fdbroker_entry){.name_length = 16}, "AB", 2);
 	turns[0] = turn(0, &first);
 	turns[1] = turn(5, &second);
-	broker = start(&fake, turns, 2);
+	broker = calls_start(&fake, turns, 2);
 	directory = fdbroker_opendir(broker, "/d");
 	assert_non_null(directory);
 	check_entry(directory, 1, DT_REG, "abcdefghijklmnop");
 	check_end(directory, EPROTO);
 	fdbroker_closedir(directory);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_broker_that_goes_away(void **state)
@@ -448,7 +430,7 @@ static void test_broker_that_goes_away(void **state)
 	page_begin(&first, 5);
 	page_add(&first, 1, DT_REG, "a");
 	turns[0] = turn(0, &first);
-	broker = start(&fake, turns, 1);
+	broker = calls_start(&fake, turns, 1);
 	directory = fdbroker_opendir(broker, "/d");
 	assert_non_null(directory);
 	fake_wait(&fake);

@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
@@ -84,8 +85,6 @@ static const struct exchange_case {
 	{"descriptor, closed before", {.manner = FAKE_ANSWER_UNASKED}, EPROTO, EPROTO},
 };
 
-#define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
-
 /*
  * The linker directs the library's sendmsg(2), recvmsg(2) and malloc(3) here. They are counted; and
  * what a broker that has closed leaves behind must be there when the library looks, not a moment
@@ -125,28 +124,9 @@ void *__wrap_malloc(size_t size)
 	return __real_malloc(size);
 }
 
-/* Opens `path`, and expects `error`, or a good descriptor of a file with `content`. */
-static void check_content(struct fdbroker *broker, const char *path, int error, const char *content)
-{
-	int fd;
-
-	errno = 0;
-	fd = fdbroker_open(broker, path, O_RDONLY);
-	if (error != 0) {
-		assert_int_equal(fd, -1);
-		assert_int_equal(errno, error);
-		return;
-	}
-	if (fd < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(has_content(fd, content));
-	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	close(fd);
-}
-
 static void check_open(struct fdbroker *broker, const char *path, int error)
 {
-	check_content(broker, path, error, path);
+	check_opens(broker, path, O_RDONLY, error, path);
 }
 
 static void test_case(void **state)
@@ -164,7 +144,7 @@ static void test_case(void **state)
 	if (test->shape.manner != FAKE_ANSWER)
 		to_end_first = fake.pid;
 	/* Who answers without reading does not know the path. */
-	check_content(broker, "/first", test->error,
+	check_opens(broker, "/first", O_RDONLY, test->error,
 		test->shape.manner == FAKE_ANSWER_UNREAD ? "" : "/first");
 	check_open(broker, "/second", test->later);
 	check_open(broker, "/third", test->later);
@@ -441,17 +421,11 @@ int main(void)
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_status),
 	};
-	struct CMUnitTest tests[CASE_COUNT + sizeof(others) / sizeof(others[0])] = {};
-	size_t i;
+	struct CMUnitTest tests[COUNT(cases) + COUNT(others)];
 
 	/* Whoever started this may have it ignored. */
 	signal(SIGPIPE, SIG_DFL);
-	for (i = 0; i < CASE_COUNT; i++) {
-		tests[i].name = cases[i].name;
-		tests[i].test_func = test_case;
-		tests[i].initial_state = (void *)(uintptr_t)&cases[i];
-	}
-	memcpy(tests + CASE_COUNT, others, sizeof(others));
+	cases_fill(tests, test_case, cases, sizeof(cases[0]), COUNT(cases), others, COUNT(others));
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,34 +20,10 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct fdbroker *start(struct fake *fake, const struct fake_turn *turns, size_t count)
-{
-	struct fdbroker *broker;
-
-	fake_play(fake, turns, count);
-	broker = fdbroker_from_fd(fake->fd);
-	assert_non_null(broker);
-	return broker;
-}
-
-/* All that was expected must have been asked for. */
-static void stop(struct fake *fake, struct fdbroker *broker)
-{
-	fdbroker_disconnect(broker);
-	fake_wait(fake);
-}
-
-static void check_failure(long result, int error)
-{
-	assert_int_equal(result, -1);
-	assert_int_equal(errno, error);
-}
 
 /* ---- stat ------------------------------------------------------------------------------------- */
 
@@ -86,7 +62,7 @@ static void test_stat(void **state)
 	struct fake fake;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_stat(broker, "/x", &status), 0);
 	assert_int_equal(status.st_dev, makedev(259, 70000));
 	assert_int_equal(status.st_rdev, makedev(4, 300));
@@ -108,7 +84,7 @@ static void test_stat(void **state)
 	check_failure(fdbroker_statx(broker, "//a/./b", -1, &extended), EINVAL);
 	assert_int_equal(fdbroker_statx(broker, "/x", AT_SYMLINK_NOFOLLOW, &extended), 0);
 	assert_memory_equal(&extended, &sample, sizeof(sample));
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 static void test_stat_hostile(void **state)
@@ -130,7 +106,7 @@ static void test_stat_hostile(void **state)
 	memset(&extended, '#', sizeof(extended));
 	before = status;
 	extended_before = extended;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	check_failure(fdbroker_stat(broker, "/x", NULL), EFAULT);
 	check_failure(fdbroker_statx(broker, "/x", 0, NULL), EFAULT);
 	check_failure(fdbroker_stat(broker, NULL, &status), EFAULT);
@@ -146,7 +122,7 @@ static void test_stat_hostile(void **state)
 	check_failure(fdbroker_stat(broker, "/x", &status), EPROTO);
 	assert_memory_equal(&status, &before, sizeof(status));
 	assert_memory_equal(&extended, &extended_before, sizeof(extended));
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* ---- access ----------------------------------------------------------------------------------- */
@@ -164,14 +140,14 @@ static void test_access(void **state)
 	struct fake fake;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_access(broker, "/x", F_OK), 0);
 	assert_int_equal(fdbroker_access(broker, "/x", R_OK | W_OK | X_OK), 0);
 	check_failure(fdbroker_access(broker, "/x", R_OK), EACCES);
 	check_failure(fdbroker_access(broker, "/x", -1), EINVAL);
 	check_failure(fdbroker_access(broker, NULL, F_OK), EFAULT);
 	check_failure(fdbroker_access(broker, "/x", F_OK), EPROTO);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* ---- readlink --------------------------------------------------------------------------------- */
@@ -197,7 +173,7 @@ static void test_readlink(void **state)
 	memset(longest, 'x', sizeof(longest));
 	memset(longer, 'x', sizeof(longer));
 	memset(text, '#', sizeof(text));
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	assert_int_equal(fdbroker_readlink(broker, "/x", text, sizeof(text)), 9);
 	assert_memory_equal(text, "../target#", 10);
 	memset(text, '#', sizeof(text));
@@ -219,7 +195,7 @@ static void test_readlink(void **state)
 	memset(text, '#', sizeof(text));
 	check_failure(fdbroker_readlink(broker, "/x", text, sizeof(text)), EPROTO);
 	assert_int_equal(text[0], '#');
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 }
 
 /* ---- tree ------------------------------------------------------------------------------------- */
@@ -239,7 +215,7 @@ static void test_tree(void **state)
 	int fd;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	fd = fdbroker_tree(broker, "/x", O_RDONLY);
 	assert_true(fd >= 0 && has_content(fd, "/x"));
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -253,7 +229,7 @@ static void test_tree(void **state)
 	check_failure(fdbroker_tree(broker, "/x/..", O_RDONLY), EINVAL);
 	check_failure(fdbroker_tree(broker, NULL, O_RDONLY), EFAULT);
 	check_failure(fdbroker_tree(broker, "/x", O_RDONLY), EPROTO);
-	stop(&fake, broker);
+	calls_stop(&fake, broker);
 	assert_int_equal(count_descriptors(), before);
 }
 

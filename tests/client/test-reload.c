@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
@@ -32,8 +33,6 @@ static const struct reload_case {
 	{"no text", {.data = "a\0b", .length = 3}, EPROTO, NULL},
 	{"refused, no text", {.error = EINVAL, .data = "a\0b", .length = 3}, EPROTO, NULL},
 };
-
-#define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
 
 /* Twice on one connection: with and without a place for the text. */
 static void test_case(void **state)
@@ -111,15 +110,9 @@ int main(void)
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_no_connection),
 	};
-	struct CMUnitTest tests[CASE_COUNT + sizeof(others) / sizeof(others[0])] = {};
-	size_t i;
+	struct CMUnitTest tests[COUNT(cases) + COUNT(others)];
 
-	for (i = 0; i < CASE_COUNT; i++) {
-		tests[i].name = cases[i].name;
-		tests[i].test_func = test_case;
-		tests[i].initial_state = (void *)(uintptr_t)&cases[i];
-	}
-	memcpy(tests + CASE_COUNT, others, sizeof(others));
+	cases_fill(tests, test_case, cases, sizeof(cases[0]), COUNT(cases), others, COUNT(others));
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
@@ -140,8 +141,6 @@ static const struct row {
 	{"reload", call_reload, 0, false},
 };
 
-#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
-
 static void test_row(void **state)
 {
 	const struct row *row = *state;
@@ -202,15 +201,9 @@ int main(void)
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_unknown),
 	};
-	struct CMUnitTest tests[ROW_COUNT + sizeof(others) / sizeof(others[0])] = {};
-	size_t i;
+	struct CMUnitTest tests[COUNT(rows) + COUNT(others)];
 
-	for (i = 0; i < ROW_COUNT; i++) {
-		tests[i].name = rows[i].name;
-		tests[i].test_func = test_row;
-		tests[i].initial_state = (void *)(uintptr_t)&rows[i];
-	}
-	memcpy(tests + ROW_COUNT, others, sizeof(others));
+	cases_fill(tests, test_row, rows, sizeof(rows[0]), COUNT(rows), others, COUNT(others));
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

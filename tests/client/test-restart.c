@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
@@ -87,8 +88,6 @@ static const struct restart_case {
 	{"SYNC with a descriptor", "q R s f r a1", 0, {0, -1}},
 };
 
-#define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
-
 /* The linker directs the library's recvmsg(2) here. */
 static int received;
 
@@ -99,23 +98,6 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags)
 {
 	received++;
 	return __real_recvmsg(fd, message, flags);
-}
-
-static void check_open(struct fdbroker *broker, const char *path, int flags, int error)
-{
-	int fd;
-
-	errno = 0;
-	fd = fdbroker_open(broker, path, flags, 0600);
-	if (error != 0) {
-		assert_int_equal(fd, -1);
-		assert_int_equal(errno, error);
-		return;
-	}
-	if (fd < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(has_content(fd, path));
-	close(fd);
 }
 
 static struct fdbroker *start(struct fake *fake, const char *script)
@@ -147,7 +129,7 @@ static void test_case(void **state)
 	broker = start(&fake, test->script);
 	for (i = 0; i < CALLS_MAX && test->errors[i] >= 0; i++) {
 		snprintf(path, sizeof(path), "/%d", i);
-		check_open(broker, path, test->flags, test->errors[i]);
+		check_opens(broker, path, test->flags, test->errors[i], path);
 	}
 	stop(&fake, broker);
 	assert_int_equal(count_descriptors(), before);
@@ -180,7 +162,7 @@ static void test_in_the_queue(void **state)
 		fake_send(pair[1], &restarted, sizeof(restarted), -1, 0);
 	fake_send(pair[1], &refusal, sizeof(refusal), -1, 0);
 	broker = fdbroker_from_fd(pair[0]);
-	check_open(broker, "/x", O_RDONLY, ENOENT);
+	check_opens(broker, "/x", O_RDONLY, ENOENT, "/x");
 	assert_int_equal(recv(pair[1], message, sizeof(message), 0), 26);
 	assert_int_equal(recv(pair[1], message, sizeof(message), 0), -1);
 	fdbroker_disconnect(broker);
@@ -232,7 +214,7 @@ static void test_reset_before_sync(void **state)
 	(void)state;
 	broker = start(&fake, "q R s y r a1");
 	resets = true;
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	assert_false(resets);
 	stop(&fake, broker);
 }
@@ -252,9 +234,9 @@ static void check_last_words(uint16_t operation, uint32_t id, int error)
 	};
 	closes_meanwhile = pair[1];
 	broker = fdbroker_from_fd(pair[0]);
-	check_open(broker, "/x", O_RDONLY, error);
+	check_opens(broker, "/x", O_RDONLY, error, "/x");
 	assert_int_equal(closes_meanwhile, -1);
-	check_open(broker, "/x", O_RDONLY, ECONNRESET);
+	check_opens(broker, "/x", O_RDONLY, ECONNRESET, "/x");
 	fdbroker_disconnect(broker);
 }
 
@@ -341,7 +323,7 @@ static void test_no_room_for_request(void **state)
 	}
 	fill(fake.fd);
 	broker = fdbroker_from_fd(fake.fd);
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	stop(&fake, broker);
 }
 
@@ -385,7 +367,7 @@ static void test_no_room_for_sync(void **state)
 		assert_int_equal(ioctl(fake.fd, SIOCOUTQ, &left), 0);
 	} while (left == full);
 	broker = fdbroker_from_fd(fake.fd);
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	stop(&fake, broker);
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
@@ -414,22 +396,22 @@ static void test_given_up(void **state)
 
 	(void)state;
 	broker = start(&fake, script);
-	check_open(broker, "/x", O_RDONLY, ECONNRESET);
-	check_open(broker, "/y", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, ECONNRESET, "/x");
+	check_opens(broker, "/y", O_RDONLY, 0, "/y");
 	stop(&fake, broker);
 	free(script);
 
 	/* Where it is not even known whether it was lost, the connection is of no use any more. */
 	script = repeat("q", " R s", 100, " R t");
 	broker = start(&fake, script);
-	check_open(broker, "/x", O_RDONLY, ECONNRESET);
-	check_open(broker, "/y", O_RDONLY, ECONNRESET);
+	check_opens(broker, "/x", O_RDONLY, ECONNRESET, "/x");
+	check_opens(broker, "/y", O_RDONLY, ECONNRESET, "/y");
 	stop(&fake, broker);
 	free(script);
 
 	script = repeat("q", " R s y r", 99, " a99");
 	broker = start(&fake, script);
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	stop(&fake, broker);
 	free(script);
 	assert_int_equal(count_descriptors(), before);
@@ -452,25 +434,25 @@ static void test_nothing_left(void **state)
 	fake_listen(&fake, address, geteuid());
 	broker = fdbroker_connect(address);
 	assert_non_null(broker);
-	check_open(broker, "/restarted", O_RDONLY, 0);
+	check_opens(broker, "/restarted", O_RDONLY, 0, "/restarted");
 	pid = fork();
 	if (pid == 0) {
 		received = 0;
-		check_open(broker, "/x", O_RDONLY, 0);
+		check_opens(broker, "/x", O_RDONLY, 0, "/x");
 		_exit(received == 1 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	received = 0;
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	assert_int_equal(received, 2);
 	fdbroker_disconnect(broker);
 	fake_stop(&fake);
 
 	broker = start(&fake, "q R s y r a1 q a2");
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	received = 0;
-	check_open(broker, "/x", O_RDONLY, 0);
+	check_opens(broker, "/x", O_RDONLY, 0, "/x");
 	assert_int_equal(received, 1);
 	stop(&fake, broker);
 }
@@ -486,15 +468,9 @@ int main(void)
 		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_nothing_left),
 	};
-	struct CMUnitTest tests[CASE_COUNT + sizeof(others) / sizeof(others[0])] = {};
-	size_t i;
+	struct CMUnitTest tests[COUNT(cases) + COUNT(others)];
 
-	for (i = 0; i < CASE_COUNT; i++) {
-		tests[i].name = cases[i].name;
-		tests[i].test_func = test_case;
-		tests[i].initial_state = (void *)(uintptr_t)&cases[i];
-	}
-	memcpy(tests + CASE_COUNT, others, sizeof(others));
+	cases_fill(tests, test_case, cases, sizeof(cases[0]), COUNT(cases), others, COUNT(others));
 	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

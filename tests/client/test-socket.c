@@ -20,12 +20,12 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "fake.h"
 #include "fdbroker-protocol.h"
 #include "fdbroker.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define HEAD	     offsetof(struct sockaddr_un, sun_path)
+#define HEAD offsetof(struct sockaddr_un, sun_path)
 
 union address {
 	struct sockaddr any;
@@ -59,22 +59,6 @@ static void check_made(int fd)
 	close(fd);
 }
 
-static void check_failure(int result, int error)
-{
-	assert_int_equal(result, -1);
-	assert_int_equal(errno, error);
-}
-
-static struct fdbroker *start(struct fake *fake, const struct fake_turn *turns, size_t count)
-{
-	struct fdbroker *broker;
-
-	fake_play(fake, turns, count);
-	broker = fdbroker_from_fd(fake->fd);
-	assert_non_null(broker);
-	return broker;
-}
-
 static void test_addresses(void **state)
 {
 	static const char longest[] = "/2345678901234567890123456789012345678901234567890123456789"
@@ -106,7 +90,7 @@ static void test_addresses(void **state)
 	(void)state;
 	snprintf(expected, sizeof(expected), "unix:%.108s", longest);
 	four.four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	check_made(fdbroker_socket_connect(broker, SOCK_STREAM, &path.any, HEAD + 10));
 	/* As most programs have it, with room behind the NUL. */
 	check_made(fdbroker_socket_connect(
@@ -122,8 +106,7 @@ static void test_addresses(void **state)
 	check_made(fdbroker_socket_connect(broker, SOCK_STREAM, &mapped.any, sizeof(mapped.six)));
 	check_failure(
 		fdbroker_socket_connect(broker, SOCK_STREAM, &path.any, HEAD + 10), ECONNREFUSED);
-	fdbroker_disconnect(broker);
-	fake_wait(&fake);
+	calls_stop(&fake, broker);
 }
 
 static void test_addresses_that_cannot_be_said(void **state)
@@ -137,7 +120,7 @@ static void test_addresses_that_cannot_be_said(void **state)
 
 	(void)state;
 	/* Nothing of this gets to the broker. */
-	broker = start(&fake, NULL, 0);
+	broker = calls_start(&fake, NULL, 0);
 	check_failure(fdbroker_socket_connect(broker, SOCK_STREAM, NULL, 16), EFAULT);
 	check_failure(fdbroker_socket_connect(broker, SOCK_STREAM, &path.any, 0), EINVAL);
 	check_failure(fdbroker_socket_connect(broker, SOCK_STREAM, &path.any, 1), EINVAL);
@@ -155,8 +138,7 @@ static void test_addresses_that_cannot_be_said(void **state)
 	check_failure(fdbroker_socket_connect(broker, SOCK_STREAM, &other.any, 12), EAFNOSUPPORT);
 	check_failure(
 		fdbroker_socket_connect(NULL, SOCK_STREAM, &four.any, sizeof(four.four)), ENOTCONN);
-	fdbroker_disconnect(broker);
-	fake_wait(&fake);
+	calls_stop(&fake, broker);
 }
 
 static void test_watch(void **state)
@@ -176,7 +158,7 @@ static void test_watch(void **state)
 	int watch = -5;
 
 	(void)state;
-	broker = start(&fake, turns, COUNT(turns));
+	broker = calls_start(&fake, turns, COUNT(turns));
 	int before = count_descriptors();
 	check_made(fdbroker_watch(broker, "//x", IN_CREATE | IN_ONLYDIR, &watch));
 	assert_int_equal(watch, 77);
@@ -188,8 +170,7 @@ static void test_watch(void **state)
 	check_failure(fdbroker_watch(broker, "/x", IN_CREATE, &watch), EPROTO);
 	assert_int_equal(watch, -5);
 	assert_int_equal(count_descriptors(), before);
-	fdbroker_disconnect(broker);
-	fake_wait(&fake);
+	calls_stop(&fake, broker);
 }
 
 int main(void)

@@ -5,7 +5,10 @@
  * the layout.
  */
 #include "diagnostic.h"
+#include "format.h"
+#include "lint.h"
 #include "policy.h"
+#include "query.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -137,7 +137,7 @@ def test_many_connections():
     with Place() as place:
         path = place.file("d/x", "x")
         policy = "subject a {\n user *\n limit connections none\n allow read %s\n}\n" % path
-        with Broker(place, policy) as broker:
+        with Broker(place, policy, options=("--connect-rate", "1000000")) as broker:
             def run():
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
                 clients = [Client(broker.abstract) for _ in range(50)]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from broker import Broker, Place
+from broker import Broker, Place, sanitized
 from linux import become
 from tap import check, main
 
@@ -84,10 +84,6 @@ class Setting:
         answered, lost, median, late = (int(word) for word in out.split())
         return (answered, lost, median, late) if answered else (0, lost, math.inf, math.inf)
 
-    def sanitized(self):
-        with open(f"/proc/{self.worker}/maps", encoding="ascii", errors="replace") as file:
-            return "libasan" in file.read()
-
     def memory(self):
         with open(f"/proc/{self.worker}/status", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
@@ -111,7 +107,7 @@ def attack(kind, most):
             quiet.append(s.good(QUIET))
         log = os.path.getsize(s.log) - log
         end = time.monotonic() + 10
-        while s.memory() > memory + MEMORY_MARGIN and time.monotonic() < end and not s.sanitized():
+        while s.memory() > memory + MEMORY_MARGIN and time.monotonic() < end and not sanitized(s.worker):
             time.sleep(0.1)
         grown = s.memory() - memory
         usual = statistics.median(result[2] for result in quiet)
@@ -128,8 +124,7 @@ def attack(kind, most):
             (lost, f"{lost} requests were lost"),
             (TIMING and median > most * usual, f"{median / usual:.2f} times slower"),
             (log >= LOG_MOST, f"the log grew by {log} bytes"),
-            # A sanitizer keeps what has been freed.
-            (grown > MEMORY_MARGIN and not s.sanitized(), f"the worker kept {grown} kB"),
+            (grown > MEMORY_MARGIN and not sanitized(s.worker), f"the worker kept {grown} kB"),
             (s.workers() != [s.worker], "the worker was started again")) if is_wrong]
         check(not wrong, *wrong)
 

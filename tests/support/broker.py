@@ -176,6 +176,12 @@ class Broker:
         return self.wait_end()
 
 
+def sanitized(pid):
+    """Whether the process keeps what it has freed, as those with an address sanitizer do."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as file:
+        return "libasan" in file.read()
+
+
 class Client:
     """A connection that can say anything."""
 

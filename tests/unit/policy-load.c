@@ -219,6 +219,24 @@ static void test_include_errors(void **state)
 	policy_diagnostics_free(diagnostics);
 }
 
+static void test_cycle(void **state)
+{
+	struct policy_diagnostics *diagnostics;
+	const struct policy_diagnostic *one;
+
+	(void)state;
+	add_file(TEST_FILE, "include a\n");
+	add_file("/etc/fdbroker/a", "\ninclude policy\n");
+	assert_null(load(&diagnostics));
+	assert_int_equal(policy_diagnostics_count(diagnostics), 1);
+	one = policy_diagnostics_get(diagnostics, 0);
+	assert_string_equal(one->file, "/etc/fdbroker/a");
+	assert_int_equal(one->line, 2);
+	assert_int_equal(one->column, 9);
+	assert_string_equal(one->message, "'/etc/fdbroker/policy' is read already");
+	policy_diagnostics_free(diagnostics);
+}
+
 static void test_defines(void **state)
 {
 	struct policy *policy = load_text("define logs /var/log/{a,b}\n"
@@ -366,30 +384,24 @@ static void test_many_exes(void **state)
 	free(text);
 }
 
-static int reset(void **state)
-{
-	(void)state;
-	files_reset();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_printed, reset),
-		cmocka_unit_test_setup(test_escaped, reset),
-		cmocka_unit_test_setup(test_long_line, reset),
-		cmocka_unit_test_setup(test_several_errors, reset),
-		cmocka_unit_test_setup(test_missing_file, reset),
-		cmocka_unit_test_setup(test_empty, reset),
-		cmocka_unit_test_setup(test_include, reset),
-		cmocka_unit_test_setup(test_include_glob, reset),
-		cmocka_unit_test_setup(test_include_errors, reset),
-		cmocka_unit_test_setup(test_defines, reset),
-		cmocka_unit_test_setup(test_include_depth, reset),
-		cmocka_unit_test_setup(test_include_count, reset),
-		cmocka_unit_test_setup(test_define_bomb, reset),
-		cmocka_unit_test_setup(test_many_exes, reset),
+		cmocka_unit_test_setup(test_printed, files_setup),
+		cmocka_unit_test_setup(test_escaped, files_setup),
+		cmocka_unit_test_setup(test_long_line, files_setup),
+		cmocka_unit_test_setup(test_several_errors, files_setup),
+		cmocka_unit_test_setup(test_missing_file, files_setup),
+		cmocka_unit_test_setup(test_empty, files_setup),
+		cmocka_unit_test_setup(test_include, files_setup),
+		cmocka_unit_test_setup(test_include_glob, files_setup),
+		cmocka_unit_test_setup(test_include_errors, files_setup),
+		cmocka_unit_test_setup(test_cycle, files_setup),
+		cmocka_unit_test_setup(test_defines, files_setup),
+		cmocka_unit_test_setup(test_include_depth, files_setup),
+		cmocka_unit_test_setup(test_include_count, files_setup),
+		cmocka_unit_test_setup(test_define_bomb, files_setup),
+		cmocka_unit_test_setup(test_many_exes, files_setup),
 	};
 
 	return cmocka_run_group_tests_name("policy-load", tests, NULL, NULL);

@@ -475,37 +475,11 @@ static void test_bytes(void **state)
 	free(line);
 }
 
-static void add_file(const char *path, const char *text)
-{
-	file_set(path, text, strlen(text));
-}
-
-static void test_cycle(void **state)
-{
-	struct policy_diagnostics *diagnostics;
-	const struct policy_diagnostic *one;
-
-	(void)state;
-	files_reset();
-	add_file(TEST_FILE, "include a\n");
-	add_file("/etc/fdbroker/a", "\ninclude policy\n");
-	assert_null(load(&diagnostics));
-	assert_int_equal(policy_diagnostics_count(diagnostics), 1);
-	one = policy_diagnostics_get(diagnostics, 0);
-	assert_string_equal(one->file, "/etc/fdbroker/a");
-	assert_int_equal(one->line, 2);
-	assert_int_equal(one->column, 9);
-	assert_string_equal(one->message, "'/etc/fdbroker/policy' is read already");
-	policy_diagnostics_free(diagnostics);
-	files_reset();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_cycle),
 	};
 
 	return cmocka_run_group_tests_name("policy-mistakes", tests, NULL, NULL);

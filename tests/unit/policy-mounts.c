@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* policy-mounts.c: denies that a mount goes round, by texts that were made up. */
+#include "lint.h"
 #include "policy-support.h"
 
 #include <stdlib.h>

@@ -48,6 +48,13 @@ void files_reset(void)
 	file_count = 0;
 }
 
+int files_setup(void **state)
+{
+	(void)state;
+	files_reset();
+	return 0;
+}
+
 void file_set(const char *path, const char *text, size_t length)
 {
 	struct file *file = &files[file_count++];
@@ -230,4 +237,46 @@ struct policy_decision decide(
 bool allowed(const struct policy *policy, uid_t uid, uint32_t rights, const char *path)
 {
 	return decide(policy, uid, rights, path).reason == POLICY_ALLOWED;
+}
+
+enum policy_reason reason_of(
+	const struct policy *policy, uid_t uid, uint32_t right, const char *target)
+{
+	struct policy_identity identity = {.uid = uid, .gid = uid};
+	struct policy_decision decision;
+
+	assert_int_equal(policy_ask(policy, &identity, right, target, &decision), 0);
+	return decision.reason;
+}
+
+static void check_verdicts_of(const struct policy *policy, const struct verdicts *row,
+	bool (*is_allowed)(const struct policy *policy, const char *target))
+{
+	char *targets = strdup(row->targets), *save;
+
+	for (char *target = strtok_r(targets, " ", &save); target;
+		target = strtok_r(NULL, " ", &save)) {
+		for (char *c = target; *c; c++)
+			*c = *c == '_' ? ' ' : *c;
+		if (is_allowed(policy, target + 1) != (*target == '+'))
+			fail_msg("%s: %s", row->rules, target);
+	}
+	free(targets);
+}
+
+void check_verdicts(const char *head, const struct verdicts *rows, size_t count,
+	bool (*is_allowed)(const struct policy *policy, const char *target))
+{
+	for (size_t i = 0; i < count; i++) {
+		char text[512];
+		struct policy *policy;
+
+		files_reset();
+		assert_true((size_t)snprintf(text, sizeof(text), "subject s {\n\t%s\n%s\n}\n", head,
+				    rows[i].rules) < sizeof(text));
+		policy = load_text(text);
+		check_verdicts_of(policy, &rows[i], is_allowed);
+		policy_free(policy);
+	}
+	files_reset();
 }

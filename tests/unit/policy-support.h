@@ -12,11 +12,13 @@
 
 #include "diagnostic.h"
 #include "policy.h"
+#include "query.h"
 
 #define TEST_FILE "/etc/fdbroker/policy"
 
-/* Forgets all files. */
+/* Forgets all files; the same as a setup of cmocka's. */
 void files_reset(void);
+int files_setup(void **state);
 void file_set(const char *path, const char *text, size_t length);
 void environment_init(struct policy_environment *environment);
 
@@ -34,5 +36,20 @@ struct policy_decision decide_as(const struct policy *policy,
 struct policy_decision decide(
 	const struct policy *policy, uid_t uid, uint32_t rights, const char *path);
 bool allowed(const struct policy *policy, uid_t uid, uint32_t rights, const char *path);
+/* As an administrator asks: of a path or an address. */
+enum policy_reason reason_of(
+	const struct policy *policy, uid_t uid, uint32_t right, const char *target);
+
+/*
+ * Lines of a policy, and what becomes of paths or addresses: + allowed, - not, separated by blanks. An underscore in
+ * one stands for a blank.
+ */
+struct verdicts {
+	const char *rules, *targets;
+};
+
+/* Holds each row, in a subject that begins with `head`, against what is_allowed says. */
+void check_verdicts(const char *head, const struct verdicts *rows, size_t count,
+	bool (*is_allowed)(const struct policy *policy, const char *target));
 
 #endif
