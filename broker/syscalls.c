@@ -26,9 +26,8 @@
 #define MAKER  PRIVILEGE_MAKER
 #define WORKER PRIVILEGE_WORKER
 #define BOTH   (MAKER | WORKER)
-/* What takes user namespaces, and what takes processes. */
-#define TREES	  (POLICY_TREE | POLICY_WRITE_TREE)
-#define PROCESSES (TREES | POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
+/* What takes processes. */
+#define PROCESSES (PRIVILEGE_IDMAP | POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
 
 /*
  * What must be true of an argument besides; of several lines for a call, one. Only for calls that no request waits for:
@@ -46,7 +45,7 @@ static const struct condition {
 	{"mprotect", BOTH, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}, 0, false},
 	{"clone", BOTH, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW | CLONE_THREAD, CLONE_THREAD}, 0, false},
 	{"clone", MAKER, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW, 0}, PROCESSES, false},
-	{"unshare", MAKER, {0, SCMP_CMP_EQ, CLONE_NEWUSER, 0}, TREES, false},
+	{"unshare", MAKER, {0, SCMP_CMP_EQ, CLONE_NEWUSER, 0}, PRIVILEGE_IDMAP, false},
 	{"unshare", MAKER, {0, SCMP_CMP_EQ, CLONE_NEWNS, 0}, 0, false},
 	{"setns", MAKER, {1, SCMP_CMP_EQ, CLONE_NEWNS, 0}, 0, false},
 	{"rt_sigaction", BOTH, {0, SCMP_CMP_NE, SIGSYS, 0}, 0, false},

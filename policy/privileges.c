@@ -10,7 +10,6 @@
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* What is done in the name of the caller, by a process of the maker's. */
 #define BEHALF (POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
-#define TREES  (POLICY_TREE | POLICY_WRITE_TREE)
 
 /* Where the C library has two ways for one thing, by architecture or version, both are named. */
 static const struct privilege_calls calls[] = {
@@ -60,7 +59,7 @@ static const struct privilege_calls calls[] = {
 	{MAKER, BEHALF | PRIVILEGE_IDENTIFY, "to see which sockets are clients'", LIST("pread64")},
 	{MAKER, PRIVILEGE_IDENTIFY, "to find out what a client runs",
 		LIST("stat", "lstat", "stat64")},
-	{MAKER, TREES | BEHALF,
+	{MAKER, PRIVILEGE_IDMAP | BEHALF,
 		"to make short-lived processes: user namespaces, and what is done as a caller",
 		LIST("fork", "vfork", "wait4", "waitid", "kill", "pipe2", "prctl", "close_range",
 			"set_tid_address")},
@@ -105,12 +104,13 @@ static const struct privilege_capability capabilities[] = {
 		"listening sockets and the record, wherever they are; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_CHOWN", "--group; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_FOWNER", "--mode; the worker may have it"},
-	{OF(0), 0, "CAP_SYS_PTRACE", "`exe`; the maker may have it"},
-	{MAKER, PRIVILEGE_IDENTIFY, "CAP_SYS_PTRACE", "which program another user's process runs"},
+	{OF(0), 0, "CAP_SYS_PTRACE", "the maker may have it"},
+	{MAKER, PRIVILEGE_IDENTIFY | PRIVILEGE_IDMAP, "CAP_SYS_PTRACE",
+		"which program another user's process runs; user namespaces of trees"},
 	{MAKER, PRIVILEGE_WRITE_DEVICE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
-	{MAKER, TREES | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
-	{MAKER, TREES | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
-	{OF(MAKER), TREES, "CAP_SETFCAP", "a user namespace that has root's uid"},
+	{MAKER, PRIVILEGE_IDMAP | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
+	{MAKER, PRIVILEGE_IDMAP | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
+	{OF(MAKER), PRIVILEGE_IDMAP, "CAP_SETFCAP", "a user namespace that has root's uid"},
 	{MAKER, BEHALF, "CAP_SETPCAP", "becoming a caller, with what that takes"},
 	{MAKER, BEHALF, "CAP_KILL", "a process that has become a caller is ended"},
 	{MAKER, BEHALF, "CAP_DAC_OVERRIDE", "sockets, wherever they are"},
@@ -142,6 +142,18 @@ static uint32_t needs_of_types(uint32_t types, uint32_t rights)
 	return PRIVILEGE_DEVICE | (rights & POLICY_WRITING_RIGHTS ? PRIVILEGE_WRITE_DEVICE : 0);
 }
 
+/* The first tree whose ids are mapped, or NULL. */
+static const struct policy_tree *find_mapped(const struct policy *policy)
+{
+	size_t count;
+	const struct policy_tree *trees = policy_trees(policy, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (trees[i].idmap)
+			return &trees[i];
+	return NULL;
+}
+
 uint32_t privilege_needs(const struct policy *policy)
 {
 	struct policy_summary summary;
@@ -153,6 +165,8 @@ uint32_t privilege_needs(const struct policy *policy)
 	uint32_t needs = summary.rights;
 	if (exes || policy_wants_unit(policy))
 		needs |= PRIVILEGE_IDENTIFY;
+	if (find_mapped(policy))
+		needs |= PRIVILEGE_IDMAP;
 	/* As the views go by: of a directory, not of a rule. */
 	for (size_t i = 0; i < count; i++)
 		needs |= needs_of_types(
@@ -189,6 +203,11 @@ bool privilege_rule(const struct policy *policy, uint32_t needs, struct policy_r
 		if (rule.deny || !((rule.rights | needs_of_types(rule.types, rule.rights)) & needs))
 			continue;
 		*place = rule.place;
+		return true;
+	}
+	const struct policy_tree *mapped = find_mapped(policy);
+	if (mapped && (needs & PRIVILEGE_IDMAP)) {
+		*place = (struct policy_rule_place){.file = mapped->file, .line = mapped->line};
 		return true;
 	}
 	return (needs & PRIVILEGE_IDENTIFY) && find_identifying(policy, place);

@@ -22,6 +22,7 @@ enum privilege_process {
 
 /* What calls for privileges besides rights, in one word with them (enum policy_right). */
 enum privilege_need {
+	PRIVILEGE_IDMAP = 1u << 27,	   /* ids of trees are mapped */
 	PRIVILEGE_DEVICE = 1u << 28,	   /* devices are opened */
 	PRIVILEGE_WRITE_DEVICE = 1u << 29, /* for writing */
 	PRIVILEGE_IDENTIFY = 1u << 30,	   /* callers are told apart by their program or unit */

@@ -286,7 +286,8 @@ def test_the_maker_keeps_what_the_policy_calls_for():
                         ("allow read,write /dev/null type chardev", {"DAC_OVERRIDE"}),
                         ("allow read /dev/null type chardev", ()),
                         ("exe /bin/sh\n allow read /etc/passwd", {"SYS_PTRACE"}),
-                        ("allow tree /usr", {"SETUID", "SETGID", "SETFCAP"}), ("allow watch /etc/passwd", behalf),
+                        ("allow tree /usr", ()),
+                        ("allow tree /usr idmap 0 caller", {"SETUID", "SETGID", "SETFCAP", "SYS_PTRACE"}), ("allow watch /etc/passwd", behalf),
                         ("allow connect unix:/run/x", behalf),
                         ("allow bind unix:/run/x any-peer", behalf | {"NET_BIND_SERVICE"})):
         with Place() as place, Broker(place, f"subject a {{\n user {ME}\n {rules}\n}}\n") as broker:

@@ -289,8 +289,9 @@ def test_check_privileges_narrows_the_maker():
           views | {("CAP_SYS_PTRACE", "P:1")})
     equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow write /dev/* type chardev\n}\n")),
           views | {("CAP_DAC_OVERRIDE", "P:4")})
-    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow tree /y\n}\n")),
-          views | {(name, "P:4") for name in ("CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP")})
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow tree /y\n}\n")), views)
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow tree /y idmap 0 caller\n}\n")),
+          views | {(name, "P:4") for name in ("CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP", "CAP_SYS_PTRACE")})
     watching = maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow watch /y\n}\n")
     check({("CAP_SETUID", "P:4"), ("CAP_KILL", "P:4")} <= capabilities(watching), watching)
     check(("CAP_NET_BIND_SERVICE", None) not in capabilities(watching), watching)
