@@ -143,8 +143,8 @@ static int connect_it(int made, const struct act *act)
 
 /*
  * The file has its mode and its owner from the first moment: the mode of the socket's own inode becomes the file's
- * (unix(7)), and the file belongs to whoever makes it as far as file systems are concerned (setfsuid(2)). It is made in the
- * directory that was found, by its last component alone, so that no rename can lead it elsewhere.
+ * (unix(7)), and the file belongs to whoever makes it as far as file systems are concerned (setfsuid(2)). It is made
+ * in the directory that was found, by its last component alone, so that no rename can lead it elsewhere.
  */
 static int bind_pathname(int made, const struct act *act)
 {

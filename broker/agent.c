@@ -78,8 +78,8 @@ static int keep_two(int *channel, int *object)
 }
 
 /*
- * The caller whose uid it gets can send it signals. None but SIGKILL and SIGSTOP shall do anything: least of all leave a
- * file with what the maker has in memory (core(5)), which would be his.
+ * The caller whose uid it gets can send it signals. None but SIGKILL and SIGSTOP shall do anything: least of all
+ * leave a file with what the maker has in memory (core(5)), which would be his.
  */
 static void leave_no_core(void)
 {
@@ -122,8 +122,8 @@ static struct {
 } agents[AGENTS_MAX];
 
 /*
- * Takes a place for one of that uid; those that have ended meanwhile lose theirs. -1 where there is none: who hangs many
- * in a file system keeps nobody else from his.
+ * Takes a place for one of that uid; those that have ended meanwhile lose theirs. -1 where there is none: who hangs
+ * many in a file system keeps nobody else from his.
  */
 static int reserve(uid_t uid)
 {

@@ -12,9 +12,9 @@
 #include "become.h"
 
 /*
- * Has `act` done by `identity`. The descriptor, the caller's of this function, or a negative errno: -ETIMEDOUT
- * after `ms` milliseconds; -ECONNABORTED where somebody has killed or stopped it; else those of become and act_do. Any number
- * of threads may call it.
+ * Has `act` done by `identity`. The descriptor, the caller's of this function, or a negative errno: -ETIMEDOUT after
+ * `ms` milliseconds; -ECONNABORTED where somebody has killed or stopped it; else those of become and act_do. Any
+ * number of threads may call it.
  */
 int agent_run(const struct identity *identity, const struct act *act, int ms, int32_t *watch);
 

@@ -9,6 +9,7 @@
  */
 #include "change.h"
 
+#include "moving.h"
 #include "parent.h"
 
 #include <errno.h>
@@ -115,6 +116,22 @@ static mode_t directory_mode(mode_t asked, const struct policy_decision *decisio
 	return asked & mask & 0777;
 }
 
+/* 0 or a negative errno; -EEXIST also where a file of that name is just being moved (moving.h). */
+static int make_directory(const struct parent *parent, mode_t mode)
+{
+	struct moving moving = {0};
+	int error = moving_add(&moving, parent->directory, parent->name, false, true);
+
+	if (error)
+		return error;
+	if (!moving_begin(&moving))
+		return -EEXIST;
+	if (mkdirat(parent->directory, parent->name, mode) < 0)
+		error = -errno;
+	moving_end(&moving);
+	return error;
+}
+
 int change_mkdir(const struct resolver *resolver, const struct peer *peer,
 	const struct request *request, struct outcome *outcome)
 {
@@ -128,9 +145,8 @@ int change_mkdir(const struct resolver *resolver, const struct peer *peer,
 		&resolution, resolver, peer, request, POLICY_MKDIR, &decision, &parent, outcome);
 	if (error)
 		return error;
-	if (mkdirat(parent.directory, parent.name, directory_mode(request->mode, &decision)) < 0)
-		error = -errno;
-	else
+	error = make_directory(&parent, directory_mode(request->mode, &decision));
+	if (!error)
 		error = finish_made(
 			&parent, S_IFDIR, O_RDONLY | O_DIRECTORY | O_NONBLOCK, peer, &decision);
 	return finish(&resolution, &parent, error, outcome);

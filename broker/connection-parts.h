@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * connection-parts.h: what the parts of a connection have from each other: connection.c (it begins, reads and ends),
- * replies.c (what it is answered, now or when it has room), jobs.c (what the lane does for it). Nobody else includes it.
+ * replies.c (what it is answered, now or when it has room), jobs.c (what the lane does for it). Nobody else includes
+ * it.
  */
 #ifndef BROKER_CONNECTION_PARTS_H
 #define BROKER_CONNECTION_PARTS_H

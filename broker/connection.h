@@ -87,8 +87,8 @@ int connection_start(struct connection *connection, struct server *server);
 void connection_dismiss(struct connection *connection, int error);
 
 /*
- * What became of the reload that its request `id` was for, if that is still unanswered: 0 or a positive errno, and text for
- * a person. 0, or -1 at its end.
+ * What became of the reload that its request `id` was for, if that is still unanswered: 0 or a positive errno, and
+ * text for a person. 0, or -1 at its end.
  */
 int connection_reloaded(struct connection *connection, struct server *server, uint32_t id,
 	int error, const char *text);
@@ -97,8 +97,9 @@ int connection_reloaded(struct connection *connection, struct server *server, ui
 void connection_tell_closed(void *context, uint32_t client);
 
 /*
- * Ends the connection, and tells the supervisor when the client has received everything; the reasons already sent still reach the client. Frees everything, once the last of its jobs is
- * done (connection_finish): until then `closed` is set.
+ * Ends the connection, and tells the supervisor when the client has received everything; the reasons already sent
+ * still reach the client. Frees everything, once the last of its jobs is done (connection_finish): until then
+ * `closed` is set.
  */
 void connection_close(struct connection *connection, struct server *server);
 

@@ -25,8 +25,8 @@
 #define DEFAULT_BURST 1000000
 
 /*
- * Opens in flight: those that may block and were handed to a thread of their own. More than a program's threads
- * wait for at once, and few enough that a hung file system does not keep all of the worker's threads.
+ * Opens in flight: those that may block and were handed to the lane, waiting in its line among them. More than a
+ * program's threads wait for at once. How many of them have a thread at a time the lane bounds itself (lane.h).
  */
 #define DEFAULT_OPENS 64
 

@@ -36,7 +36,9 @@ struct homes {
 /* A namespace with nothing in it but an empty root. 0 or a negative errno. */
 static int enter_nothing(void)
 {
-	/* Until they are gone from here, what is unmounted elsewhere shall be unmounted here too: so no private ones. */
+	/*
+	 * Until they are gone from here, what is unmounted elsewhere shall be unmounted here too: so no private ones.
+	 */
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return -errno;
 	int empty = empty_mount(), error = 0;

@@ -23,9 +23,9 @@
 struct homes;
 
 /*
- * Starts the thread. NULL where there cannot be homes: without CAP_SYS_ADMIN and CAP_SYS_CHROOT, where the root is no mount point (a
- * chroot), without procfs. Views are dissolved then. `begin`, unless it is NULL, is what the thread does first; where it
- * does not return 0 there are none either.
+ * Starts the thread. NULL where there cannot be homes: without CAP_SYS_ADMIN and CAP_SYS_CHROOT, where the root is no
+ * mount point (a chroot), without procfs. Views are dissolved then. `begin`, unless it is NULL, is what the thread does
+ * first; where it does not return 0 there are none either.
  */
 struct homes *home_start(int (*begin)(void));
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idmap.h: user namespaces for idmapped mounts (mount_setattr(2), MOUNT_ATTR_IDMAP), for the supervisor.
+ * idmap.h: user namespaces for idmapped mounts (mount_setattr(2), MOUNT_ATTR_IDMAP), for the maker.
  */
 #ifndef BROKER_IDMAP_H
 #define BROKER_IDMAP_H

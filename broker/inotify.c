@@ -56,7 +56,10 @@ int inotify_watch(const struct resolver *resolver, const struct peer *peer,
 	int made = -EINPROGRESS;
 	/* It is a matter of a process: more than an event thread has time for. */
 	if (resolver->patience != PATIENCE_NONE)
-		/* What to follow has been followed, and the object is known by its descriptor, a link of the kernel's. */
+		/*
+		 * What to follow has been followed, and the object is known by its descriptor, a link of the
+		 * kernel's.
+		 */
 		made = ask_maker(
 			resolver, mask & ~(uint32_t)(IN_DONT_FOLLOW | IN_ONLYDIR), object, watch);
 	close(object);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inotify.h: the operation that hands out an inotify instance, with one watch on it. The object is found here, beneath a
- * view; the maker makes the instance, as the caller, to whom it is charged (behalf.h).
+ * inotify.h: the operation that hands out an inotify instance, with one watch on it. The object is found here,
+ * beneath a view; the maker makes the instance, as the caller, to whom it is charged (behalf.h).
  */
 #ifndef BROKER_INOTIFY_H
 #define BROKER_INOTIFY_H

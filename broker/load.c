@@ -238,7 +238,9 @@ static int limit_calls(struct load *load, uint32_t rights, bool same_user)
 	unsigned int count;
 
 	confine_describe(capabilities, sizeof(capabilities));
-	/* Put together before: the first line of a process has the C library look for the time zone, which is a file. */
+	/*
+	 * Put together before: the first line of a process has the C library look for the time zone, which is a file.
+	 */
 	audit_begin(load->line, load->log, "confined");
 	if (!SYSCALLS_CONFINED) {
 		audit_string(load->line, "verdict", "warning");

@@ -21,9 +21,9 @@ struct loaded {
 };
 
 /*
- * Does all of it. `line` and `log` are for the record, `channel` is to the
- * supervisor, who is told of what is wrong with the policy; `questions` is how to ask the maker; what
- * it sends first is heard here. 0, or 1 after a line on standard error; what is in `loaded` is to be released in both cases.
+ * Does all of it. `line` and `log` are for the record, `channel` is to the supervisor, who is told of what is wrong
+ * with the policy; `questions` is how to ask the maker; what it sends first is heard here. 0, or 1 after a line on
+ * standard error; what is in `loaded` is to be released in both cases.
  * `snapshot` is the copy to be read in place of the files, which is then this function's; -1: the files are read.
  */
 int load_all(const struct options *options, struct audit_line *line, int log, int channel,

@@ -43,7 +43,10 @@ struct arrival {
 /* Takes a client, in this thread or from another. 0 or -ENOMEM; then the socket is the caller's. */
 int loop_take(struct loop *loop, const struct arrival *arrival);
 
-/* What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As loop_take. */
+/*
+ * What became of the reload that a client asked for by its request `id`: 0 or an errno, and text for a person. As
+ * loop_take.
+ */
 int loop_reloaded(struct loop *loop, uint32_t client, uint32_t id, int error, const char *text);
 
 /*
@@ -62,8 +65,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * After it has run: waits until `end` (clock_ms) at most for those jobs that nobody can ask for again, and answers them. What else was
- * under way is not answered, and no connection is ended: another worker goes on with them.
+ * After it has run: waits until `end` (clock_ms) at most for those jobs that nobody can ask for again, and answers
+ * them. What else was under way is not answered, and no connection is ended: another worker goes on with them.
  */
 void loop_finish(struct loop *loop, int64_t end);
 

@@ -6,11 +6,14 @@
  * or come to be allowed. renameat2(2) moves whatever has the old name at that moment, and nothing makes it move
  * files only, so looking first is no proof: whoever may write in the old name's directory could exchange a file for a
  * directory in between. So everything is decided on as a directory. Only where that is denied and a file would not be
- * is it looked at, and only where nobody but root, and this broker, can exchange it: the broker itself puts no
- * directory at a name beneath which anything is denied. A directory that was just made with such a name is empty.
+ * is it looked at, and only where nobody but root, and this broker, can exchange it. Any caller can have the broker do
+ * that (a rename, or mkdir, on another connection), and what is denied to one may not be to another: so no other thread
+ * puts a directory at the name from the look until it is moved (moving.h).
  */
 #include "move.h"
 
+#include "moving.h"
+#include "names.h"
 #include "parent.h"
 #include "types.h"
 
@@ -160,16 +163,16 @@ static int may_be_directory(const struct move *move, const struct parent *parent
 	close(file);
 	if (error)
 		return error;
-	return S_ISDIR(status.st_mode) || !is_roots(move, parent->directory);
+	/* Where names fold another name may be the same one. */
+	return S_ISDIR(status.st_mode) || !is_roots(move, parent->directory) ||
+	       names_fold(parent->directory);
 }
 
-/* For two names that a file could change: decides on what they may be. 0 or a negative errno. */
+/* For two names at which a directory is denied: decides on what they may be. 0 or a negative errno. */
 static int decide_on_type(struct move *move)
 {
 	int from, to = 0;
 
-	if (decide(move, true, true) == 0)
-		return 0;
 	from = may_be_directory(move, &move->from_parent);
 	if (from >= 0 && move->exchange)
 		to = may_be_directory(move, &move->to_parent);
@@ -185,17 +188,39 @@ static int decide_on_type(struct move *move)
 	return error;
 }
 
+/* Has the names to itself, as far as need be. 0, 1 (another is at one of them: begin anew) or a negative errno. */
+static int begin(struct move *move, bool as_files, struct moving *moving)
+{
+	moving->count = 0;
+	int error = moving_add(moving, move->from_parent.directory, move->from_parent.name,
+		as_files, move->exchange);
+	if (!error)
+		error = moving_add(moving, move->to_parent.directory, move->to_parent.name,
+			as_files && move->exchange, true);
+	if (!error && !moving_begin(moving))
+		error = ++move->tries < RESOLVE_LINKS_MAX ? 1 : -EAGAIN;
+	return error;
+}
+
 static int try_rename(struct move *move, unsigned int flags)
 {
+	struct moving moving;
 	int result = decide(move, false, false);
 
 	if (!result)
 		result = look(move);
-	if (!result)
+	if (result)
+		return result;
+	bool as_files = decide(move, true, true) != 0;
+	result = begin(move, as_files, &moving);
+	if (result)
+		return result;
+	if (as_files)
 		result = decide_on_type(move);
 	if (!result && renameat2(move->from_parent.directory, move->from_parent.name,
 			       move->to_parent.directory, move->to_parent.name, flags) < 0)
 		result = -errno;
+	moving_end(&moving);
 	return result;
 }
 

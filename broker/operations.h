@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operations.h: the table of what can be asked. One row an operation: whoever adds one adds a row, a function beside the others, and nothing in between.
+ * operations.h: the table of what can be asked. One row an operation: whoever adds one adds a row, a function beside
+ * the others, and nothing in between.
  */
 #ifndef BROKER_OPERATIONS_H
 #define BROKER_OPERATIONS_H
@@ -67,7 +68,10 @@ void operations_patience(
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
 	const struct request *request, struct reply *reply);
 
-/* Whether the peer may tell the daemon what to do. 0, or -EACCES after recording it; -EINVAL for a request with a path. */
+/*
+ * Whether the peer may tell the daemon what to do. 0, or -EACCES after recording it; -EINVAL for a request with a
+ * path.
+ */
 int operations_administer(
 	struct operations *operations, const struct peer *peer, const struct request *request);
 

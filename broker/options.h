@@ -35,7 +35,10 @@ struct options {
 	int ready;		/* of --ready-fd; -1 */
 	/* -1; or the channel's descriptor, where this process is a worker, or a maker */
 	int worker, maker;
-	/* Likewise of the memory from which this process goes on as the supervisor, or tells whether it could (resume.h) */
+	/*
+	 * Likewise of the memory from which this process goes on as the supervisor, or tells whether it could
+	 * (resume.h)
+	 */
 	int resume, resume_check;
 };
 

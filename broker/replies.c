@@ -121,7 +121,10 @@ int replies_flush(struct connection *connection, struct server *server)
 	return 0;
 }
 
-/* Keeps a reply until there is room. It owns the descriptor and the job. 0, or -1 without memory for it, or too much kept. */
+/*
+ * Keeps a reply until there is room. It owns the descriptor and the job. 0, or -1 without memory for it, or too much
+ * kept.
+ */
 static int keep(struct connection *connection, struct server *server,
 	const struct fdbroker_reply *reply, int descriptor, const char *data, struct job *job)
 {

@@ -29,9 +29,9 @@ struct template_users {
 int template_remember(struct template_users *users, const struct channel_message *message);
 
 /*
- * Writes the path of the directory `text` for a caller of that uid: %U is the uid, %u and %h are what is known of
- * it, %% is the character. 0 or a negative errno: -ENOENT (there is no such value), -ENAMETOOLONG, -EINVAL (it would be no
- * canonical path).
+ * Writes the path of the directory `text` for a caller of that uid: %U is the uid, %u and %h are what is known of it,
+ * %% is the character. 0 or a negative errno: -ENOENT (there is no such value), -ENAMETOOLONG, -EINVAL (it would be
+ * no canonical path).
  */
 int template_expand(const struct template_users *users, const char *text, uid_t uid,
 	char path[CHANNEL_TEXT_MAX + 1]);

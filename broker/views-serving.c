@@ -36,8 +36,8 @@ static bool takes_more(const struct view *view, enum patience patience)
 }
 
 /*
- * The view of that number, or that of the caller by it, made where that is needed and `patience` allows for it, with the
- * lock. NULL with a negative errno.
+ * The view of that number, or that of the caller by it, made where that is needed and `patience` allows for it, with
+ * the lock. NULL with a negative errno.
  */
 static struct view *reach(struct views *views, uint32_t number, const struct policy_caller *caller,
 	gid_t gid, enum patience patience, int *error)

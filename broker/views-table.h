@@ -127,8 +127,8 @@ int view_ask(struct views *views, const struct view *view, uint32_t type, uid_t 
 int view_make(struct views *views, struct view *view, uint32_t type, uid_t uid, gid_t gid);
 /*
  * Has a view that is stale made again. 0 or a negative errno; 1: another thread has just done so, the view is to be
- * looked for again; -EINPROGRESS: another is at it and waiting for that is beyond `patience` (if it hangs, those who have
- * none to lose are not to wait for it all at once).
+ * looked for again; -EINPROGRESS: another is at it and waiting for that is beyond `patience` (if it hangs, those who
+ * have none to lose are not to wait for it all at once).
  */
 int view_freshen(struct views *views, struct view *view, enum patience patience);
 /* Whether it is not to be asked for now, since it hung a moment ago; and that it did, or did not. */
@@ -146,7 +146,8 @@ void links_drop(struct views *views, struct view *view);
 void callers_init(struct views *views);
 /*
  * The view by a template that is the caller's. NULL where there is none, unless `make` is true: then there is one
- * afterwards, stale, in the place of the one that was used longest ago; NULL with a negative errno where that cannot be.
+ * afterwards, stale, in the place of the one that was used longest ago; NULL with a negative errno where that cannot
+ * be.
  */
 struct view *callers_find(struct views *views, uint32_t template,
 	const struct policy_caller *caller, gid_t gid, bool make, int *error);

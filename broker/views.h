@@ -11,8 +11,8 @@
  * A directory that the policy names with variables is another one for each caller. Its views are made when callers
  * need them; the table keeps as many as it has places for.
  *
- * It opens nothing itself, and names to the maker only what the policy names, while the worker loads. Any thread may call what is below from
- * "serving" on.
+ * It opens nothing itself, and names to the maker only what the policy names, while the worker loads. Any thread may
+ * call what is below from "serving" on.
  */
 #ifndef BROKER_VIEWS_H
 #define BROKER_VIEWS_H
@@ -54,10 +54,10 @@ struct views_hold {
 bool views_fold(const struct views_hold *hold);
 
 /*
- * The descriptor (O_PATH, good until views_let_go) to open beneath for a decision on `directory` for `caller`; or the negative
- * errno with which making it failed. With VIEW_EXEC the one without is given where only that exists: a descriptor
- * may do less than its grant, never more. Where the view is stale this waits for the maker, two seconds at most; -ETIMEDOUT.
- * -EINPROGRESS where that, or the file system of the view, is beyond `patience`.
+ * The descriptor (O_PATH, good until views_let_go) to open beneath for a decision on `directory` for `caller`; or the
+ * negative errno with which making it failed. With VIEW_EXEC the one without is given where only that exists: a
+ * descriptor may do less than its grant, never more. Where the view is stale this waits for the maker, two seconds at
+ * most; -ETIMEDOUT. -EINPROGRESS where that, or the file system of the view, is beyond `patience`.
  */
 int views_get(struct views *views, uint32_t directory, uint32_t attributes,
 	const struct policy_caller *caller, enum patience patience, struct views_hold *hold);
@@ -78,8 +78,8 @@ int views_open_tree(struct views *views, uint32_t tree, bool writable,
 	const struct policy_caller *caller, gid_t gid, enum patience patience);
 
 /*
- * Has the maker open a device beneath the view, by its name there, with `flags` (open(2)), and waits for it. A descriptor, the
- * caller's of this function, which cannot be opened again with more; or a negative errno.
+ * Has the maker open a device beneath the view, by its name there, with `flags` (open(2)), and waits for it. A
+ * descriptor, the caller's of this function, which cannot be opened again with more; or a negative errno.
  */
 int views_open_device(struct views *views, uint32_t directory, uint32_t attributes,
 	const struct policy_caller *caller, const char *relative, int flags);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handler runs wherever the process was, be it within audit.c or malloc(3): so it uses nothing but a buffer of its own
- * and async-signal-safe functions (signal-safety(7)), and what is known beforehand has been prepared.
+ * The handler runs wherever the process was, be it within audit.c or malloc(3): so it uses nothing but a buffer of
+ * its own and async-signal-safe functions (signal-safety(7)), and what is known beforehand has been prepared.
  */
 #include "violation.h"
 

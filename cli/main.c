@@ -46,6 +46,7 @@ static const struct command commands[] = {
 		"  --via ADDRESS     the socket they come through\n"
 		"  --subject NAME    list all rules of one subject instead\n"
 		"  --json            print one JSON object, or one for each rule\n"
+		"RIGHTS are as in a policy (read,write); for connect or bind PATH is an address.\n"
 		"Exits with 0 if it is allowed, with 1 if it is denied.\n"},
 	{"fmt", command_fmt, "[--check] FILE...", "lay out policy files in the one canonical way",
 		"  --check           change nothing, and print the names of those that would change\n"

@@ -5,7 +5,10 @@
 
 #include "policy.h"
 
-/* Prints the rights of the policy, and each capability and group of system calls with the rule that makes it necessary. */
+/*
+ * Prints the rights of the policy, and each capability and group of system calls with the rule that makes it
+ * necessary.
+ */
 void print_privileges(const struct policy *policy);
 
 /* The same as one JSON object, on a line. */

@@ -79,8 +79,9 @@ enum fdbroker_operation {
 	FDBROKER_WATCH = 16,
 	/*
 	 * A connected socket, and a bound one: the path is the address as a policy writes it, without wildcards
-	 * ("unix:/run/x", "unix:@x", "unix-dgram:/run/x", "tcp:127.0.0.1:80", "udp:[fe80::1%2]:53"); `flags` is SOCK_STREAM,
-	 * SOCK_SEQPACKET or SOCK_DGRAM, as the address calls for, and SOCK_NONBLOCK or not. The reply carries one descriptor.
+	 * ("unix:/run/x", "unix:@x", "unix-dgram:/run/x", "tcp:127.0.0.1:80", "udp:[fe80::1%2]:53"); `flags` is
+	 * SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM, as the address calls for, and SOCK_NONBLOCK or not. The reply
+	 * carries one descriptor.
 	 */
 	FDBROKER_CONNECT = 17,
 	FDBROKER_BIND = 18,

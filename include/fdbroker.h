@@ -284,7 +284,9 @@ int fdbroker_rename2(struct fdbroker *broker, const char *from, const char *to, 
  */
 int fdbroker_link(struct fdbroker *broker, const char *from, const char *to);
 
-/* As symlink(2): makes `path` a symbolic link that says `text`, which may be anything. Its owner is as a directory's. */
+/*
+ * As symlink(2): makes `path` a symbolic link that says `text`, which may be anything. Its owner is as a directory's.
+ */
 int fdbroker_symlink(struct fdbroker *broker, const char *text, const char *path);
 
 /*

@@ -7,10 +7,12 @@ takes a quarter of an hour on a machine that has nothing else to do, more than m
     FDBROKER_TEST_RACES=5000000 meson test -C build attack/races --timeout-multiplier 0
 """
 import os
+import signal
 import subprocess
 
-from broker import Broker, Place
-from linux import CLONE_NEWNS, in_child, mount, unshare
+from broker import Broker, Client, Place
+from change import EXCHANGE, ME, MKDIR, OPEN, RENAME, RMDIR, UNLINK
+from linux import CLONE_NEWNS, as_user, in_child, mount, unshare
 from tap import check, equal, main
 
 ROUNDS = int(os.environ.get("FDBROKER_TEST_RACES", 200000))
@@ -101,6 +103,72 @@ def test_link():
 
 def test_chmod():
     allowed(race("chmod", ["allow write D/**"]), "EACCES", "ENOENT", "EAGAIN")
+
+
+def rename(client, old, new, flags=0):
+    return client.ask(RENAME, old, flags, extra=os.fsencode(new))
+
+
+def move_a_file(rights, swap, rounds=ROUNDS // 4):
+    """
+    {answer: how often} to who renames a file to where it may put no directory, since more is allowed beneath, while
+    the same caller runs swap(client, file, directory) on other connections; None where a directory came there.
+    """
+    with Place() as place:
+        directory = place.directory("d/directory")
+        file, new = place.file("d/file"), place.name("d/new")
+
+        def keep_swapping(broker):
+            with Client(broker.abstract) as client:
+                while True:
+                    swap(client, file, directory)
+
+        def run(broker):
+            swappers = []
+            for _ in range(2):
+                swappers.append(os.fork())
+                if swappers[-1] == 0:
+                    keep_swapping(broker)
+            answers = {}
+            try:
+                with Client(broker.abstract) as client:
+                    for _ in range(rounds):
+                        answer = rename(client, file, new)
+                        answers[answer] = answers.get(answer, 0) + 1
+                        if answer == "OK" and os.path.isdir(new):
+                            return None
+                        if answer == "OK":
+                            rename(client, new, file)
+            finally:
+                for pid in swappers:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+            return answers
+        rules = f" allow {rights} {place.name('d')}/**\n allow read {new}/**\n"
+        with Broker(place, f"subject a {{\n user {ME}\n{rules}}}\n") as broker:
+            answers = as_user(ME, run, broker, timeout=TIMEOUT)
+    print("#", answers, flush=True)
+    return answers
+
+
+def exchange(client, file, directory):
+    rename(client, file, directory, EXCHANGE)
+
+
+def make_anew(client, file, directory):
+    """A file, then a directory of that name."""
+    client.ask(UNLINK, file)
+    client.ask(MKDIR, file, 0, 0o700)
+    client.ask(RMDIR, file)
+    client.ask(OPEN, file, os.O_CREAT | os.O_WRONLY, 0o600)
+
+
+def test_a_file_that_is_moved_stays_one():
+    for rights, swap in (("rename", exchange), ("rename,mkdir,delete,create,write", make_anew)):
+        answers = move_a_file(rights, swap)
+        check(answers is not None, "a directory was moved as a file", swap.__name__)
+        check(set(answers) <= {"OK", "EACCES", "ENOENT", "EAGAIN", "EISDIR", "ENOTDIR"}, answers)
+        check(answers.get("OK") and answers.get("EACCES"), "the race was not run", answers)
 
 
 def test_the_races_to_change_something_are_lost_where_links_are_followed_blindly():

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The tool as a client: what it prints, what it returns, what it asks of the broker.
 
-Usage: cli.py FDBROKER COMPLETION
+Usage: cli.py FDBROKER
 """
 
 import errno
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import unittest
 
 from fake_broker import TIMES, FakeBroker
 
-TOOL, COMPLETION = map(os.path.abspath, sys.argv[1:3])
+TOOL = os.path.abspath(sys.argv[1])
 STATUS = b'version 0.1.0\npolicy /etc/"odd\\\x1b[2J\xff\xc2\x85\xc3\xa9\npid 17\nzero 0\noctal 007\nempty\n'
 
 
@@ -465,37 +464,6 @@ class Usage(unittest.TestCase):
                 result = subprocess.run([TOOL, *line], stdout=full, stderr=subprocess.DEVNULL,
                                         check=False)
                 self.assertEqual(result.returncode, 1)
-
-
-class Completion(unittest.TestCase):
-    def complete(self, *words):
-        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-                  '_fdbroker 2>/dev/null; printf "%s\\n" "${COMPREPLY[@]}"')
-        result = subprocess.run(["bash", "--norc", "-c", script, "bash", COMPLETION, *words],
-                                capture_output=True, text=True, check=True)
-        return set(result.stdout.split())
-
-    def commands(self):
-        names = set(re.findall(r"^  (\S+)  ", run("--help").stdout.decode(), re.M))
-        self.assertIn("open", names)
-        return names
-
-    def test_commands(self):
-        self.assertEqual(self.complete("fdbroker", ""), self.commands() | {"--help", "--version"})
-        self.assertEqual(self.complete("fdbroker", "statu"), {"status"})
-        self.assertEqual(self.complete("fdbroker", "sta"), {"stat", "status"})
-
-    def test_options(self):
-        for name in self.commands():
-            text = run(name, "--help").stdout.decode()
-            options = set(re.findall(r"--[a-z][a-z-]*", text)) | {"--help"}
-            self.assertEqual(self.complete("fdbroker", name, "--"), options, name)
-
-    def test_flags(self):
-        self.assertEqual(self.complete("fdbroker", "open", "--flags", "read,w"), {"read,write"})
-
-    def test_command(self):
-        self.assertIn("cat", self.complete("fdbroker", "open", "/x", "--", "ca"))
 
 
 if __name__ == "__main__":

@@ -425,14 +425,23 @@ def test_what_a_holder_can_do_beyond_the_rule():
                 with get_socket(broker, CONNECT, "tcp:127.0.0.1:1") as s:
                     disconnect(s)
                     s.connect(("127.0.0.1", 2))
+                with get_socket(broker, CONNECT, "tcp:127.0.0.1:1") as s:
+                    disconnect(s)
+                    s.bind(("127.0.0.1", 4000))
+                    s.listen()
+                    with socket.create_connection(("127.0.0.1", 4000)), s.accept()[0]:
+                        pass
                 with get_socket(broker, BIND, "tcp:127.0.0.1:3") as s:
                     s.connect(("127.0.0.1", 2))
                 with get_socket(broker, CONNECT, "unix:@exact") as s:
-                    return [attempt(disconnect, s), attempt(s.connect, "\0beside"),
-                            attempt(s.sendto, b"x", "\0beside"), attempt(s.listen),
-                            attempt(s.bind, "\0bound")]
-            # Naming a stream that is connected already (the last one) leads it nowhere else.
-            equal(as_user(ME, run), ["EINVAL", "EISCONN", "EISCONN", "EINVAL", "OK"])
+                    got = [attempt(disconnect, s), attempt(s.connect, "\0beside"),
+                           attempt(s.sendto, b"x", "\0beside"), attempt(s.listen),
+                           attempt(s.bind, "\0bound"), attempt(s.listen)]
+                    with socket.socket(socket.AF_UNIX) as other:
+                        return got + [attempt(other.bind, "\0bound"), attempt(other.connect, "\0bound")]
+            # Naming a stream that is connected already leads it nowhere else; but nobody else gets the name.
+            equal(as_user(ME, run), ["EINVAL", "EISCONN", "EISCONN", "EINVAL", "OK", "EINVAL", "EADDRINUSE",
+                                     "ECONNREFUSED"])
             equal(other.recv(9), b"beyond")
             equal([udp[1].recv(9) for _ in range(2)], [b"beyond"] * 2)
             for _ in range(2):
