@@ -59,19 +59,22 @@ static int send_answer(int channel, struct answer *answer, int descriptor)
 
 /*
  * Keeps the two descriptors and closes all else that the maker had, which another thread's half-made view may be
- * among (clone.h): the sooner the better. They become 0 and 1.
+ * among (clone.h): the sooner the better. They become 0 and 1. 0, or a negative errno, and then `channel` alone may be used.
  */
-static void keep_two(int *channel, int *object)
+static int keep_two(int *channel, int *object)
 {
-	if (*object >= 0) {
-		int high = fcntl(*object, F_DUPFD, 2);
-		dup2(*channel, 0);
-		*object = dup2(high, 1);
-	} else {
-		dup2(*channel, 0);
-	}
+	/* Out of the way of the channel, which may be what is 1 now. */
+	int high = *object < 0 ? -1 : fcntl(*object, F_DUPFD, 2);
+	int error = *object >= 0 && high < 0 ? -errno : 0;
+
+	if (dup2(*channel, 0) < 0)
+		return -errno;
 	*channel = 0;
+	if (high >= 0 && dup2(high, 1) < 0)
+		error = -errno;
+	*object = high >= 0 && !error ? 1 : -1;
 	close_range(*object >= 0 ? 2 : 1, UINT_MAX, 0);
+	return error;
 }
 
 /*
@@ -88,15 +91,17 @@ static void leave_no_core(void)
 	setrlimit(RLIMIT_CORE, &none);
 }
 
-static _Noreturn void be_agent(const struct identity *identity, const struct act *act, int channel)
+static _Noreturn void be_agent(
+	const struct identity *identity, const struct act *act, int channel, pid_t maker)
 {
 	struct act mine = *act;
 	struct answer answer = {.watch = -1};
 	int made;
 
-	keep_two(&channel, &mine.object);
+	answer.error = keep_two(&channel, &mine.object);
 	leave_no_core();
-	answer.error = become(identity);
+	if (!answer.error)
+		answer.error = become(identity, maker);
 	made = answer.error ? -1 : act_do(&mine, &answer.watch);
 	if (!answer.error && made < 0)
 		answer.error = made;
@@ -231,9 +236,10 @@ int agent_run(const struct identity *identity, const struct act *act, int ms, in
 		leave(place, 0);
 		return -errno;
 	}
+	const pid_t maker = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		be_agent(identity, act, channel[1]);
+		be_agent(identity, act, channel[1], maker);
 	int error = pid < 0 ? -errno : 0;
 	close(channel[1]);
 	int made = error ? error : receive_answer(channel[0], pid, ms, &answer);

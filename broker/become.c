@@ -44,7 +44,7 @@ static int change_ids(const struct identity *identity)
 	return 0;
 }
 
-int become(const struct identity *identity)
+int become(const struct identity *identity, pid_t parent)
 {
 	int error = change_ids(identity);
 
@@ -58,5 +58,8 @@ int become(const struct identity *identity)
 		return error;
 	/* The change of ids has cleared both (prctl(2)). */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* Of an end before that nobody tells. */
+	if (getppid() != parent)
+		return -ESRCH;
 	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
 }

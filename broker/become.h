@@ -20,10 +20,11 @@ struct identity {
 };
 
 /*
- * 0 or a negative errno: -EPERM without the privilege to become another. The caller can see of the process in /proc
+ * 0 or a negative errno: -EPERM without the privilege to become another; -ESRCH where `parent`, who made this process and
+ * with whom it ends, has ended already. The caller can see of the process in /proc
  * what he sees of his own, signal it and so end it; he can neither trace it nor take its descriptors, since it has
  * capabilities that he has not.
  */
-int become(const struct identity *identity);
+int become(const struct identity *identity, pid_t parent);
 
 #endif

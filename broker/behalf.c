@@ -2,15 +2,12 @@
 #include "behalf.h"
 
 #include "agent.h"
-#include "inherit.h"
-#include "listen.h"
+#include "vouch.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Sockets that a worker may name. */
@@ -24,21 +21,18 @@ struct rule {
 };
 
 struct behalf {
-	const struct options *options;
-	const char *
-		inherited; /* the addresses of sockets that the daemon got from others, a line each; NULL: none */
+	int vouched;
 	const struct template_users *users;
 	struct rule *rules; /* constant once the worker has loaded */
 	uint32_t count, room;
 };
 
-struct behalf *behalf_new(const struct options *options, const struct template_users *users)
+struct behalf *behalf_new(int vouched, const struct template_users *users)
 {
 	struct behalf *behalf = calloc(1, sizeof(*behalf));
 
 	if (behalf) {
-		behalf->options = options;
-		behalf->inherited = getenv(INHERIT_VARIABLE);
+		behalf->vouched = vouched;
 		behalf->users = users;
 	}
 	return behalf;
@@ -67,76 +61,10 @@ int behalf_name(struct behalf *behalf, const struct channel_message *message)
 
 /* ---- who asks --------------------------------------------------------------------------------- */
 
-static bool is_inherited(const struct behalf *behalf, const char *text)
+/* The number that the worker says the client has. */
+static uint32_t number_of(const struct channel_message *message)
 {
-	size_t length = strlen(text);
-
-	for (const char *line = behalf->inherited; line && *line; line += strcspn(line, "\n")) {
-		line += *line == '\n';
-		if (strncmp(line, text, length) == 0 && (line[length] == '\n' || !line[length]))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Whether it names one of our own processes, and not a client: so do a socket that listens, the other end of one that was
- * accepted, and the channels between us, which anybody who holds them can bind to a name.
- */
-static bool names_us(int client)
-{
-	struct ucred peer;
-	socklen_t length = sizeof(peer), bytes = sizeof(int);
-	int listens = 1;
-
-	return getsockopt(client, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) < 0 || listens ||
-	       getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
-	       peer.pid == getppid() || peer.pid == getpid();
-}
-
-/*
- * Whether who is at its other end has a name. Whoever connects to us needs none, and whatever is connected to has one:
- * the client's end of a connection to some service of root's, bound to a name that is ours in another root directory or
- * network namespace, would name root too.
- */
-static bool has_named_peer(int client)
-{
-	struct sockaddr_un address;
-	socklen_t length = sizeof(address);
-
-	return getpeername(client, (struct sockaddr *)&address, &length) == 0 &&
-	       length > offsetof(struct sockaddr_un, sun_path);
-}
-
-/*
- * Whether it is one end of a connection that somebody made to an address of ours. Others, such as the channels between
- * our own processes, would name somebody too: root.
- */
-static bool is_ours(const struct behalf *behalf, int client)
-{
-	struct sockaddr_un address = {0};
-	socklen_t length = sizeof(address);
-	int type = 0;
-	socklen_t size = sizeof(type);
-	char text[sizeof(address.sun_path) + 1] = "";
-
-	if (getsockopt(client, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET ||
-		getsockname(client, (struct sockaddr *)&address, &length) < 0 ||
-		address.sun_family != AF_UNIX || names_us(client))
-		return false;
-	if (length <= offsetof(struct sockaddr_un, sun_path) || length > sizeof(address))
-		return false;
-	memcpy(text, address.sun_path, length - offsetof(struct sockaddr_un, sun_path));
-	if (!text[0]) {
-		text[0] = '@';
-		/* Ours have no NUL byte within, and none behind. */
-		if (strlen(text) != length - offsetof(struct sockaddr_un, sun_path))
-			return false;
-	}
-	for (unsigned int i = 0; i < behalf->options->address_count; i++)
-		if (strcmp(listen_bound(behalf->options->addresses[i]), text) == 0)
-			return true;
-	return is_inherited(behalf, text);
+	return message->type == CHANNEL_NOTIFY ? message->index : message->attributes;
 }
 
 /* Its groups are malloc'ed. 0 or a negative errno. */
@@ -145,9 +73,9 @@ static int find_identity(int client, struct identity *identity)
 	struct ucred credentials;
 	socklen_t length = sizeof(credentials), bytes = 0;
 
-	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
-		return -errno;
-	if (credentials.uid == (uid_t)-1 || credentials.gid == (gid_t)-1)
+	/* Anything but the end of a connection names nobody. */
+	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0 ||
+		credentials.uid == (uid_t)-1 || credentials.gid == (gid_t)-1)
 		return -EPROTO;
 	/* Without room the kernel says how much it takes; without groups there is nothing to say. */
 	if (getsockopt(client, SOL_SOCKET, SO_PEERGROUPS, NULL, &bytes) < 0 && errno != ERANGE)
@@ -227,16 +155,18 @@ int behalf_answer(const struct behalf *behalf, struct channel_message *message)
 {
 	struct identity identity;
 	int32_t watch = -1;
-	int error = is_covered(behalf, message) && is_ours(behalf, message->descriptor)
-			    ? find_identity(message->descriptor, &identity)
-			    : -EPROTO;
-	int made;
+	int error = is_covered(behalf, message) ? find_identity(message->descriptor, &identity)
+						: -EPROTO;
 
-	if (!error && has_named_peer(message->descriptor)) {
-		free(identity.groups);
-		error = -EACCES;
+	if (!error) {
+		error = vouch_check(behalf->vouched, number_of(message), message->descriptor);
+		/* Nothing is done in the name of who has gone, though the worker keep his socket. */
+		if (!error && vouch_ended(message->descriptor))
+			error = -EACCES;
+		if (error)
+			free(identity.groups);
 	}
-	made = error;
+	int made = error;
 	if (!error) {
 		made = do_it(behalf, &identity, message, &watch);
 		free(identity.groups);

@@ -26,6 +26,7 @@
  *
  * Between the worker and the maker (maker.h), which answers a message with one of the same id:
  *
+ *	supervisor, at once	START (a descriptor: vouch.h), before there is a worker to say anything
  *	maker, at once		WATCH (an inotify descriptor)
  *	worker, loading		VIEW (index, attributes, path)	-> VIEW (error or a descriptor; watches)
  *				TEMPLATE (index, attributes, path with variables)
@@ -33,14 +34,17 @@
  *				USER (uid, name and home)	(template.h)
  *				EXE (index, path)		(settle.h)
  *				SOCKET (index, endpoint, name)	(behalf.h)
- *				LOADED				from here on it names nothing
+ *				LOADED (attributes: what the policy calls for, policy/privileges.h)
+ *								from here on it names nothing, and asks for
+ *								nothing else
  *	worker, any time	RENEW (index, a caller's ids)	-> VIEW, made anew
  *	worker, loaded		CALLERS (a number behind those that were named; a template's, in the place of attributes;
  *				a caller's ids)			-> VIEW, of that caller's directory
  *	worker, any time	DEVICE (index, a caller's uid, flags, path)
  *								-> VIEW (error or the device, opened)
- *				IDENTIFY (a pidfd)		-> IDENTIFY (settle.h)
- *				CONNECT, BIND, NOTIFY (a client's socket) -> the same (behalf.h)
+ *				IDENTIFY (a client's number and socket)
+ *								-> IDENTIFY (settle.h)
+ *				CONNECT, BIND, NOTIFY (a client's number and socket) -> the same (behalf.h)
  *	maker, any time		STALE (index)			a view's mounts have changed
  */
 #ifndef BROKER_CHANNEL_H

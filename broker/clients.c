@@ -2,6 +2,7 @@
 #include "clients.h"
 
 #include "channel.h"
+#include "vouch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct client {
 struct clients {
 	struct client *list;
 	uint32_t room, count, most;
+	int vouched;	      /* vouch.h */
 	uint32_t free;	      /* the first free place below `room`; NONE */
 	uint32_t first, last; /* to be given, in this order; NONE */
 	uint32_t waiting;     /* the one whose time comes first; NONE */
@@ -33,11 +35,22 @@ struct clients *clients_new(uint32_t most)
 {
 	struct clients *clients = calloc(1, sizeof(*clients));
 
-	if (clients) {
-		clients->most = most;
-		clients->free = clients->first = clients->last = clients->waiting = NONE;
+	if (!clients)
+		return NULL;
+	clients->most = most;
+	clients->free = clients->first = clients->last = clients->waiting = NONE;
+	clients->vouched = vouch_new();
+	if (clients->vouched < 0) {
+		errno = -clients->vouched;
+		free(clients);
+		return NULL;
 	}
 	return clients;
+}
+
+int clients_vouched(const struct clients *clients)
+{
+	return clients->vouched;
 }
 
 static int grow(struct clients *clients)
@@ -108,6 +121,8 @@ int clients_add(struct clients *clients, int socket, const char *address, int64_
 
 	if (!error && clients->free == NONE)
 		error = grow(clients);
+	if (!error)
+		error = vouch_for(clients->vouched, clients->free, socket);
 	if (error) {
 		close(socket);
 		return error;
@@ -136,6 +151,7 @@ bool clients_drop(struct clients *clients, uint32_t index)
 	/* One that waits to be given is not the worker's to end. */
 	if (!client || !client->given)
 		return false;
+	vouch_end(clients->vouched, index);
 	close(client->socket);
 	*client = (struct client){.socket = -1, .next = clients->free};
 	clients->free = index;
@@ -254,6 +270,9 @@ void clients_transfer(struct clients *clients, const struct sockets *sockets, st
 {
 	uint32_t room = clients->room, count = clients->count, index = 0;
 
+	if (state->reads)
+		close(clients->vouched);
+	state_descriptor(state, &clients->vouched);
 	state_integer(state, room);
 	state_integer(state, count);
 	if (count > room && !state->error)
@@ -290,6 +309,7 @@ void clients_free(struct clients *clients)
 	for (uint32_t i = 0; i < clients->room; i++)
 		if (clients->list[i].socket >= 0)
 			close(clients->list[i].socket);
+	close(clients->vouched);
 	free(clients->list);
 	free(clients);
 }

@@ -16,7 +16,7 @@
 
 struct clients;
 
-/* At most `most` of them. NULL where memory is short. */
+/* At most `most` of them. NULL with errno. */
 struct clients *clients_new(uint32_t most);
 
 /*
@@ -62,6 +62,9 @@ void clients_transfer(struct clients *clients, const struct sockets *sockets, st
 void clients_each(const struct clients *clients,
 	void (*each)(void *context, uint32_t index, int socket, const char *address),
 	void *context);
+
+/* What tells the maker which sockets are theirs (vouch.h): the table's own. */
+int clients_vouched(const struct clients *clients);
 
 /* Closes the copies. */
 void clients_free(struct clients *clients);

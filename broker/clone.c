@@ -172,6 +172,11 @@ int clone_open_device(int directory, uint32_t attributes, const char *relative, 
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &nodev, sizeof(nodev)) < 0)
 		error = -errno;
 	int failed = dissolve(tree, view);
+	/* As with a view; but a device is not opened twice, which may do something to it. */
+	for (int i = 0; failed == -ENOTRECOVERABLE && i < TRIES; i++) {
+		usleep(1000);
+		failed = test_unchangeable(view);
+	}
 	close(view);
 	if (!error)
 		error = failed;

@@ -151,16 +151,30 @@ int confine_same_user(uint64_t capabilities)
 	return error ? error : close_in();
 }
 
+static uint64_t capabilities_for(enum privilege_process process, uint32_t needs)
+{
+	size_t count;
+	const struct privilege_capability *all = privilege_capabilities(&count);
+	uint64_t capabilities = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (privilege_needed(all[i].processes, all[i].rights, process, needs))
+			capabilities |= capability_of(all[i].name);
+	return capabilities;
+}
+
+int confine_maker(uint32_t needs)
+{
+	uint64_t permitted;
+	int error = find_permitted(capabilities_for(PRIVILEGE_MAKER, needs), &permitted);
+
+	return error ? error : keep_capabilities(permitted, 0);
+}
+
 int confine_capable(enum privilege_process process)
 {
 	bool supervisor = process == PRIVILEGE_SUPERVISOR;
-	size_t count;
-	const struct privilege_capability *all = privilege_capabilities(&count);
-	uint64_t capabilities = 0, permitted;
-
-	for (size_t i = 0; i < count; i++)
-		if (privilege_needed(all[i].processes, all[i].rights, process, 0))
-			capabilities |= capability_of(all[i].name);
+	uint64_t capabilities = capabilities_for(process, PRIVILEGE_EVERYTHING), permitted;
 	int error = find_permitted(capabilities, &permitted);
 	if (!error)
 		error = limit_capabilities(supervisor ? capabilities : 0);

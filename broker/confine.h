@@ -48,6 +48,9 @@ int confine_same_user(uint64_t capabilities);
  */
 int confine_capable(enum privilege_process process);
 
+/* For a thread of a maker: gives up what a policy with these needs (policy/privileges.h) does not call for. */
+int confine_maker(uint32_t needs);
+
 /* Bytes that the names of all capabilities there are have room in. */
 #define CONFINE_TEXT 1024
 /* The capabilities in effect, as "CAP_CHOWN CAP_KILL"; "none". Cut to `size` bytes. */

@@ -105,6 +105,7 @@ static int ask_maker(const struct resolver *resolver, uint32_t right,
 	struct channel_message message = {
 		.type = right == POLICY_BIND ? CHANNEL_BIND : CHANNEL_CONNECT,
 		.index = decision->directory,
+		.attributes = resolver->number,
 		.descriptor = resolver->client,
 	};
 	int64_t left = resolver->deadline - clock_ms();

@@ -65,12 +65,18 @@ static pid_t start(const struct crew_program *program, const char *option, int c
 /* Starts the maker. The worker's end of the socket to it, or a negative errno. */
 static int start_maker(struct crew *crew, const struct crew_program *program)
 {
+	struct channel_message message = {
+		.type = CHANNEL_START,
+		.descriptor = program->vouched,
+	};
 	int questions[2];
 	int error = channel_pair_waiting(questions);
 
 	if (error)
 		return error;
-	pid_t pid = start(program, "--maker", questions[0]);
+	/* From the end that will be the worker's: what is said there before it lives is ours. */
+	error = channel_send(questions[1], &message);
+	pid_t pid = error ? error : start(program, "--maker", questions[0]);
 	close(questions[0]);
 	if (pid < 0) {
 		close(questions[1]);

@@ -17,6 +17,7 @@ struct crew_program {
 	const char *path;
 	int argc;
 	char **argv;
+	int vouched;	     /* what the maker is given (vouch.h) */
 	const char *started; /* when the daemon was (RFC 3339), for the worker to tell */
 };
 

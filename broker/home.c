@@ -21,6 +21,7 @@
 #define STACK_SIZE 65536
 
 struct homes {
+	int (*begin)(void);
 	int proc;		/* the thread has no path to it */
 	int base;		/* the namespace that is copied */
 	pthread_mutex_t giving; /* one at a time */
@@ -129,8 +130,10 @@ static void answer(struct homes *homes, int what)
 static void *live(void *context)
 {
 	struct homes *homes = context;
-	int error = enter_nothing();
+	int error = homes->begin ? homes->begin() : 0;
 
+	if (!error)
+		error = enter_nothing();
 	pthread_mutex_lock(&homes->mutex);
 	homes->base = error ? error : open_own(homes, "ns/mnt");
 	homes->ended = homes->base < 0;
@@ -168,7 +171,7 @@ static bool start_thread(void *(*run)(void *context), void *context)
 	return started;
 }
 
-struct homes *home_start(void)
+struct homes *home_start(int (*begin)(void))
 {
 	struct homes *homes = calloc(1, sizeof(*homes));
 	int error = -EAGAIN;
@@ -176,6 +179,7 @@ struct homes *home_start(void)
 	if (!homes)
 		return NULL;
 	homes->tree = -1;
+	homes->begin = begin;
 	homes->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	pthread_mutex_init(&homes->giving, NULL);
 	pthread_mutex_init(&homes->mutex, NULL);

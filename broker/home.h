@@ -24,9 +24,10 @@ struct homes;
 
 /*
  * Starts the thread. NULL where there cannot be homes: without CAP_SYS_ADMIN and CAP_SYS_CHROOT, where the root is no
- * mount point (a chroot), without procfs. Views are dissolved then.
+ * mount point (a chroot), without procfs. Views are dissolved then. `begin`, unless it is NULL, is what the thread does
+ * first; where it does not return 0 there are none either.
  */
-struct homes *home_start(void);
+struct homes *home_start(int (*begin)(void));
 
 /*
  * Attaches `tree`, a clone that open_tree(2) gave, in a namespace of its own. Any thread may call it. The namespace's

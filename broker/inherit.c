@@ -171,16 +171,3 @@ int inherit_read(const struct options *options, struct inherited *inherited)
 	unsetenv("LISTEN_FDNAMES");
 	return status;
 }
-
-int inherit_tell(const struct inherited *inherited)
-{
-	char text[OPTIONS_ADDRESSES_MAX * (LISTEN_BOUND_MAX + 1)] = "";
-	size_t used = 0;
-
-	for (unsigned int i = 0; i < inherited->count; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "\n" : "",
-			inherited->sockets[i].address);
-	if (!inherited->count)
-		return unsetenv(INHERIT_VARIABLE) < 0 ? -errno : 0;
-	return setenv(INHERIT_VARIABLE, text, 1) < 0 ? -errno : 0;
-}

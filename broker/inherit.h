@@ -12,9 +12,6 @@
 #include "listen.h"
 #include "options.h"
 
-/* Tells the maker the addresses of those that are inherited, a line each. */
-#define INHERIT_VARIABLE "FDBROKERD_INHERITED"
-
 struct inherited_socket {
 	int descriptor;
 	char address
@@ -33,8 +30,5 @@ struct inherited {
  * status after a line on standard error: 1, or 2 for a mistake of the command line.
  */
 int inherit_read(const struct options *options, struct inherited *inherited);
-
-/* Sets INHERIT_VARIABLE, or removes it where there are none. 0 or -ENOMEM. */
-int inherit_tell(const struct inherited *inherited);
 
 #endif

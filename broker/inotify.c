@@ -15,6 +15,7 @@ static int ask_maker(const struct resolver *resolver, uint32_t mask, int object,
 {
 	struct channel_message message = {
 		.type = CHANNEL_NOTIFY,
+		.index = resolver->number,
 		.attributes = mask,
 		.endpoint.time = QUESTIONS_TIME,
 		.descriptor = resolver->client,

@@ -67,6 +67,7 @@ int jobs_begin(struct connection *connection, struct server *server, const struc
 	job->peer = &connection->peer;
 	/* Its own one: by the time that it is used this connection may have ended, and the number be another's. */
 	job->client = -1;
+	job->number = connection->client;
 	if (reply->client)
 		job->client = fcntl(connection->socket, F_DUPFD_CLOEXEC, 0);
 	if (reply->client && job->client < 0) {
@@ -103,6 +104,7 @@ int connection_settle(
 	job->settling = settling;
 	++*settling;
 	job->client = -1;
+	job->number = connection->client;
 	job->socket = connection->socket;
 	job->connection = connection;
 	job->peer = &connection->peer;

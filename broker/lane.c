@@ -231,11 +231,11 @@ static bool run(struct lane_slot *slot, struct job *job)
 	}
 	if (job->settles) {
 		job->reply.error = (uint32_t)-peer_identify(
-			job->socket, service->policy, service->questions, job->peer);
+			job->socket, job->number, service->policy, service->questions, job->peer);
 		return true;
 	}
 	operations_patience(operations, job->all ? PATIENCE_ALL : PATIENCE_DISK, &job->cancelled);
-	operations_client(operations, job->client, job->deadline);
+	operations_client(operations, job->client, job->number, job->deadline);
 	operations_run(operations, job->peer, job->stranger, &job->request, &job->reply);
 	if (job->reply.deferred) {
 		job->directory = job->reply.directory;

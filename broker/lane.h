@@ -35,6 +35,7 @@ struct job {
 	struct peer *peer; /* stays until the job is done */
 	bool settles;	   /* it finds out who the peer is (peer_identify), and is no request */
 	int socket;	   /* of the peer, for that */
+	uint32_t number;   /* the supervisor's for him (vouch.h) */
 	_Atomic unsigned int
 		*settling; /* counts those of that uid, and of some others; else NULL */
 	int client; /* -1, or the peer's socket, the job's own, for what is done in the peer's name */

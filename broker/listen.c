@@ -35,13 +35,6 @@ static const char *name_in_netns(const char *address)
 	return name ? name + 1 : NULL;
 }
 
-const char *listen_bound(const char *address)
-{
-	const char *name = name_in_netns(address);
-
-	return name ? name : address;
-}
-
 int listen_descriptor(const char *address)
 {
 	char *end;

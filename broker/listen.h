@@ -32,9 +32,6 @@ struct listener {
  */
 const char *listen_check(const char *address);
 
-/* What of an address the socket itself is bound to: all of it, or the "@NAME" of "netns:FILE/@NAME". */
-const char *listen_bound(const char *address);
-
 /* The descriptor that "fd:N" means; -1 where the address is none of that form. */
 int listen_descriptor(const char *address);
 

@@ -195,7 +195,11 @@ static void hear_maker(void *context, const struct channel_message *message)
 
 static int make_views(struct load *load)
 {
-	struct channel_message message = {.type = CHANNEL_LOADED, .descriptor = -1};
+	struct channel_message message = {
+		.type = CHANNEL_LOADED,
+		.attributes = privilege_needs(load->loaded->policy),
+		.descriptor = -1,
+	};
 	int inotify = questions_first(load->questions);
 	int error;
 

@@ -182,7 +182,8 @@ static void identify(struct loop *loop, const struct arrival *arrival)
 		if (!error)
 			return;
 	} else if (!error) {
-		error = peer_identify(arrival->socket, policy, NULL, &connection->peer);
+		error = peer_identify(
+			arrival->socket, arrival->client, policy, NULL, &connection->peer);
 	}
 	if (error)
 		connection_turn_away(connection, &loop->server, error);

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "confine.h"
 #include "making.h"
+#include "policy.h"
 #include "questions.h"
 #include "report.h"
 #include "settle.h"
@@ -43,9 +44,12 @@ struct job {
 struct maker {
 	int channel;
 	_Atomic bool loading; /* the worker may still name what it will ask for */
+	_Atomic uint32_t
+		needs; /* what its policy calls for (policy/privileges.h): all, while it loads */
 	struct making *making;
 	struct settle_exes exes; /* its list is constant once the worker has loaded */
 	struct behalf *behalf;
+	int vouched;	       /* vouch.h */
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t work;
 	struct job *first, **last; /* in line */
@@ -63,6 +67,17 @@ static _Noreturn void end(void)
 static _Noreturn void end_behind_worker(void)
 {
 	_exit(0);
+}
+
+/* This thread takes no more privileges than the policy calls for. */
+static void narrow(const struct maker *maker)
+{
+	static _Thread_local uint32_t had = PRIVILEGE_EVERYTHING;
+	const uint32_t needs = maker->needs;
+
+	if (had != needs && confine_maker(needs))
+		end();
+	had = needs;
 }
 
 static void answer(struct maker *maker, struct channel_message *message)
@@ -100,7 +115,7 @@ static void do_job(struct maker *maker, struct channel_message *message, int64_t
 		message->endpoint.time = time_left(message, since);
 		error = behalf_answer(maker->behalf, message);
 	} else if (message->type == CHANNEL_IDENTIFY) {
-		error = settle_answer(&maker->exes, message);
+		error = settle_answer(&maker->exes, maker->vouched, message);
 	} else {
 		error = making_answer(maker->making, message);
 	}
@@ -205,7 +220,7 @@ static void *work(void *context)
 	const struct job **own = &maker->running[maker->begun++];
 	for (;;) {
 		struct job **next;
-		while (drop_old(maker), !(next = find_next(maker))) {
+		while (narrow(maker), drop_old(maker), !(next = find_next(maker))) {
 			maker->idle++;
 			pthread_cond_wait(&maker->work, &maker->mutex);
 			maker->idle--;
@@ -251,6 +266,30 @@ static int give(struct maker *maker, const struct channel_message *message)
 	return 0;
 }
 
+/* ---- narrowing -------------------------------------------------------------------------------- */
+
+/*
+ * The worker has loaded. System calls are given up for all threads at once, capabilities by each, before whatever it does
+ * next: the kernel knows no other way.
+ */
+static int settle_down(struct maker *maker, uint32_t needs)
+{
+	const struct syscalls_confinement confinement = {
+		.process = PRIVILEGE_MAKER,
+		.rights = needs & ~(uint32_t)PRIVILEGE_LOADING,
+		.again = true,
+	};
+	unsigned int count;
+
+	maker->needs = confinement.rights;
+	maker->loading = false;
+	narrow(maker);
+	pthread_mutex_lock(&maker->mutex);
+	pthread_cond_broadcast(&maker->work);
+	pthread_mutex_unlock(&maker->mutex);
+	return syscalls_confine(&confinement, &count);
+}
+
 /* ---- hearing ---------------------------------------------------------------------------------- */
 
 /* Whether this is something that a worker may say now. */
@@ -269,13 +308,17 @@ static bool is_proper(const struct maker *maker, const struct channel_message *m
 	case CHANNEL_CALLERS:
 		return !maker->loading && message->descriptor < 0;
 	case CHANNEL_RENEW:
-	case CHANNEL_DEVICE:
 		return message->descriptor < 0;
+	case CHANNEL_DEVICE:
+		return message->descriptor < 0 && (maker->needs & PRIVILEGE_DEVICE);
 	case CHANNEL_IDENTIFY:
+		return message->descriptor >= 0 && (maker->needs & PRIVILEGE_IDENTIFY);
 	case CHANNEL_CONNECT:
+		return message->descriptor >= 0 && (maker->needs & POLICY_CONNECT);
 	case CHANNEL_BIND:
+		return message->descriptor >= 0 && (maker->needs & POLICY_BIND);
 	case CHANNEL_NOTIFY:
-		return message->descriptor >= 0;
+		return message->descriptor >= 0 && (maker->needs & POLICY_WATCH);
 	}
 	return false;
 }
@@ -293,7 +336,8 @@ static void hear(struct maker *maker)
 		end();
 	switch (message.type) {
 	case CHANNEL_LOADED:
-		maker->loading = false;
+		if (settle_down(maker, message.attributes))
+			end();
 		return;
 	case CHANNEL_EXE:
 		error = settle_remember(&maker->exes, &message);
@@ -329,15 +373,23 @@ static void tell_stale(void *context, uint32_t index)
 
 static int start(struct maker *maker, const struct options *options)
 {
-	struct channel_message message = {.type = CHANNEL_WATCH};
+	struct channel_message message = {.descriptor = -1};
 
+	/* The supervisor's word: there is no worker yet. */
+	if (channel_receive(maker->channel, &message) != 1 || message.type != CHANNEL_START ||
+		message.descriptor < 0)
+		return -EPROTO;
+	maker->vouched = message.descriptor;
 	maker->making = making_new(!options->require_views);
 	if (!maker->making)
 		return -errno;
-	maker->behalf = behalf_new(options, making_users(maker->making));
+	maker->behalf = behalf_new(maker->vouched, making_users(maker->making));
 	if (!maker->behalf)
 		return -ENOMEM;
-	message.descriptor = making_inotify(maker->making);
+	message = (struct channel_message){
+		.type = CHANNEL_WATCH,
+		.descriptor = making_inotify(maker->making),
+	};
 	return channel_send(maker->channel, &message);
 }
 
@@ -346,6 +398,7 @@ static int confine(void)
 {
 	struct syscalls_confinement confinement = {
 		.process = PRIVILEGE_MAKER,
+		.rights = PRIVILEGE_EVERYTHING,
 		.log = audit_open(
 			STDERR_FILENO), /* it has no record: who started the daemon sees this */
 	};
@@ -361,6 +414,7 @@ int maker_run(const struct options *options, int channel)
 
 	maker.channel = channel;
 	maker.loading = true;
+	maker.needs = PRIVILEGE_EVERYTHING;
 	maker.last = &maker.first;
 	settle_init(&maker.exes);
 	pthread_mutex_init(&maker.mutex, NULL);

@@ -2,6 +2,8 @@
 /* making-table.c: see making-table.h: naming views, finding those that are asked for, and which mounts concern them. */
 #include "making-table.h"
 
+#include "confine.h"
+
 #include "clone.h"
 #include "mounts.h"
 
@@ -15,6 +17,12 @@
 
 /* Views and templates that a worker may name. */
 #define NAMED_MAX (1u << 20)
+
+/* The thread of the homes takes what views take, whatever the policy is. */
+static int narrow_homes(void)
+{
+	return confine_maker(0);
+}
 
 struct making *making_new(bool plain)
 {
@@ -30,7 +38,7 @@ struct making *making_new(bool plain)
 		free(making);
 		return NULL;
 	}
-	making->homes = home_start();
+	making->homes = home_start(narrow_homes);
 	making->text = mounts_read(making->mountinfo);
 	return making;
 }

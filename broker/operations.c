@@ -55,9 +55,10 @@ void operations_free(struct operations *operations)
 	free(operations);
 }
 
-void operations_client(struct operations *operations, int client, int64_t deadline)
+void operations_client(struct operations *operations, int client, uint32_t number, int64_t deadline)
 {
 	operations->resolver.client = client;
+	operations->resolver.number = number;
 	operations->resolver.deadline = deadline;
 }
 

@@ -50,8 +50,10 @@ struct operations {
 struct operations *operations_new(const struct service *service);
 void operations_free(struct operations *operations);
 
-/* In whose name the next request may be done: the caller's own socket (-1: nobody's), and until when (ms). */
-void operations_client(struct operations *operations, int client, int64_t deadline);
+/* In whose name the next request may be done: the caller's own socket (-1: nobody's) with the supervisor's
+ * number for him, and until when (ms). */
+void operations_client(
+	struct operations *operations, int client, uint32_t number, int64_t deadline);
 
 /* How long the thread may wait, and what says that it need not any more (NULL: nothing). At first not at all. */
 void operations_patience(

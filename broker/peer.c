@@ -75,8 +75,8 @@ bool peer_takes_time(const struct policy *policy)
 	return count || policy_wants_unit(policy);
 }
 
-int peer_identify(
-	int connection, const struct policy *policy, struct questions *questions, struct peer *peer)
+int peer_identify(int connection, uint32_t number, const struct policy *policy,
+	struct questions *questions, struct peer *peer)
 {
 	struct settled settled;
 	size_t exe_count;
@@ -91,7 +91,7 @@ int peer_identify(
 	int error = 0;
 
 	if (peer_takes_time(policy)) {
-		error = settle_ask(questions, connection, exes, exe_count, &settled);
+		error = settle_ask(questions, connection, number, exes, exe_count, &settled);
 		if (error)
 			return error;
 		identity.exes = settled.exes;

@@ -31,10 +31,10 @@ bool peer_takes_time(const struct policy *policy);
 
 /*
  * Finds out who the peer is to the policy: `caller`, to be released by peer_release. Where that takes time it waits
- * for the maker (`questions`). 0, or a negative errno: of settle_ask, -ENOMEM.
+ * for the maker (`questions`), who is told the supervisor's `number` for the client. 0, or a negative errno: of settle_ask, -ENOMEM.
  */
-int peer_identify(int connection, const struct policy *policy, struct questions *questions,
-	struct peer *peer);
+int peer_identify(int connection, uint32_t number, const struct policy *policy,
+	struct questions *questions, struct peer *peer);
 void peer_release(struct peer *peer);
 
 /*

@@ -39,6 +39,7 @@ struct resolver {
 	bool denies;		     /* there are any in the policy */
 	struct questions *questions; /* to the maker */
 	int client; /* the caller's socket, for what is done in his name (behalf.h); -1: none here */
+	uint32_t number;	/* with it, the supervisor's number for him (vouch.h) */
 	int64_t deadline;	/* ms: when the request is to be done; of use only with `client` */
 	enum patience patience; /* the thread's: what takes more is -EINPROGRESS */
 	const _Atomic bool

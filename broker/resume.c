@@ -20,7 +20,7 @@
 
 /* Of the form: raised with every change in what is written, or in its order. */
 #ifndef RESUME_VERSION
-#define RESUME_VERSION 1
+#define RESUME_VERSION 2
 #endif
 
 #define MAGIC "fdbroker-state"

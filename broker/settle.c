@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "settle.h"
 
+#include "vouch.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,11 +83,28 @@ static int write_exes(
 	return (int)used;
 }
 
-int settle_answer(struct settle_exes *exes, struct channel_message *message)
+/* What is at the other end of the client's socket. 0 or a negative errno. */
+static int read_client(int client, struct process *process)
+{
+	int pidfd = -1;
+	socklen_t length = sizeof(pidfd);
+
+	if (getsockopt(client, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0)
+		return -errno;
+	int error = process_read(pidfd, process);
+	close(pidfd);
+	return error;
+}
+
+int settle_answer(struct settle_exes *exes, int vouched, struct channel_message *message)
 {
 	struct process process;
-	int error = process_read(message->descriptor, &process);
+	int error = vouch_check(vouched, message->index, message->descriptor);
 
+	if (error == -EPROTO)
+		return error;
+	if (!error)
+		error = read_client(message->descriptor, &process);
 	close(message->descriptor);
 	message->descriptor = -1;
 	message->text[0] = '\0';
@@ -162,21 +181,19 @@ static int read_answer(
 	return 0;
 }
 
-int settle_ask(struct questions *questions, int socket, const char *const *exes, size_t count,
-	struct settled *settled)
+int settle_ask(struct questions *questions, int socket, uint32_t number, const char *const *exes,
+	size_t count, struct settled *settled)
 {
-	struct channel_message message = {.type = CHANNEL_IDENTIFY};
-	int pidfd = -1;
-	socklen_t length = sizeof(pidfd);
+	struct channel_message message = {
+		.type = CHANNEL_IDENTIFY,
+		.index = number,
+		.descriptor = socket,
+	};
 
 	settled->exe_count = 0;
 	memset(settled->unit, 0, sizeof(settled->unit));
 	memset(settled->comm, 0, sizeof(settled->comm));
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) < 0)
-		return errno == ESRCH || errno == ENODATA || errno == EINVAL ? 0 : -errno;
-	message.descriptor = pidfd;
 	int error = questions_ask(questions, &message, QUESTIONS_TIME);
-	close(pidfd);
 	if (error)
 		return error;
 	if (message.type != CHANNEL_IDENTIFY || message.descriptor >= 0)

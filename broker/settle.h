@@ -4,7 +4,8 @@
  * `unit` lines of a policy. Both ends of that conversation.
  *
  *	worker, loading		EXE (index, path)		each path that the policy names
- *	worker, any time	IDENTIFY (a pidfd)	-> IDENTIFY (error; the text: the indexes of those that the
+ *	worker, any time	IDENTIFY (index: a client's number; his socket, vouch.h)
+ *						-> IDENTIFY (error; the text: the indexes of those that the
  *							   process runs, as "3 17", a newline, the unit, a newline
  *							   and what the process calls itself)
  */
@@ -46,10 +47,10 @@ void settle_init(struct settle_exes *exes);
 int settle_remember(struct settle_exes *exes, const struct channel_message *message);
 
 /*
- * Puts the answer to an IDENTIFY in its place, and closes its descriptor. May hang on the file system of a program that
+ * Puts the answer to an IDENTIFY in its place, and closes its descriptor. `vouched`: vouch.h. May hang on the file system of a program that
  * the policy names, in which case others go by what the program was when it was looked up last. 0 or a negative errno.
  */
-int settle_answer(struct settle_exes *exes, struct channel_message *message);
+int settle_answer(struct settle_exes *exes, int vouched, struct channel_message *message);
 
 /* ---- the worker's end ---- */
 
@@ -64,13 +65,13 @@ struct settled {
 int settle_name_exes(struct questions *questions, const char *const *exes, size_t count);
 
 /*
- * Finds out about the process at the other end of `socket`. `exes` are those of settle_name_exes. A process that
+ * Finds out about the process at the other end of `socket`, the one of the client of that number. `exes` are those of settle_name_exes. A process that
  * is gone, or that nothing can be found out about, has no exe and no unit: 0 too. -ENOPROTOOPT where the kernel
  * does not know SO_PEERPIDFD; -ETIMEDOUT where finding
  * out hangs; other negative errnos mean that the maker is gone.
  */
-int settle_ask(struct questions *questions, int socket, const char *const *exes, size_t count,
-	struct settled *settled);
+int settle_ask(struct questions *questions, int socket, uint32_t number, const char *const *exes,
+	size_t count, struct settled *settled);
 
 /* Whether this kernel has what it takes: 0, or -ENOPROTOOPT (before Linux 6.5). */
 int settle_possible(void);

@@ -48,6 +48,7 @@ void succession_start(struct supervisor *supervisor)
 	supervisor->start = 0;
 	supervisor->load_end = clock_ms() + LOAD_TIME;
 	reloads_begin(&supervisor->reloads);
+	supervisor->how.vouched = clients_vouched(supervisor->clients);
 	int error = crew_start(&supervisor->coming, &supervisor->how, snapshot);
 	if (!error)
 		return;

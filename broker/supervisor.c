@@ -233,9 +233,6 @@ static int prepare(struct supervisor *supervisor, const struct inherited *inheri
 	supervisor->pace = pace_new(supervisor->options->connects, DEFAULT_WAITING);
 	if (!supervisor->clients || !supervisor->pace)
 		return -ENOMEM;
-	int error = inherit_tell(inherited);
-	if (error)
-		return error;
 	sockets_init(&supervisor->sockets, supervisor->options, inherited, &supervisor->line,
 		supervisor->log);
 	vitals_init(&supervisor->vitals, supervisor->options->ready);
@@ -309,6 +306,7 @@ int supervisor_run(const struct options *options, const struct inherited *inheri
 			renew(supervisor);
 	} else if (!error) {
 		log_event(supervisor, "start");
+		supervisor->how.vouched = clients_vouched(supervisor->clients);
 		error = crew_start(&supervisor->coming, &supervisor->how, -1);
 	}
 	if (error) {

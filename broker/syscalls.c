@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "syscalls.h"
 
+#include "policy.h"
 #include "violation.h"
 
 #include <errno.h>
@@ -25,6 +26,8 @@
 #define MAKER  PRIVILEGE_MAKER
 #define WORKER PRIVILEGE_WORKER
 #define BOTH   (MAKER | WORKER)
+/* What takes processes. */
+#define PROCESSES (PRIVILEGE_IDMAP | POLICY_CONNECT | POLICY_BIND | POLICY_WATCH)
 
 /*
  * What must be true of an argument besides; of several lines for a call, one. Only for calls that no request waits for:
@@ -33,29 +36,30 @@
 static const struct condition {
 	const char *call;
 	unsigned int processes;
-	bool same_user; /* only then */
 	struct scmp_arg_cmp argument;
+	uint32_t rights; /* where the policy has any of them; 0: always */
+	bool same_user;	 /* only then */
 } conditions[] = {
-	{"mmap", BOTH, false, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{"mmap2", BOTH, false, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{"mprotect", BOTH, false, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{"clone", WORKER, false, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW | CLONE_THREAD, CLONE_THREAD}},
-	{"clone", MAKER, false, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW, 0}},
-	{"unshare", MAKER, false, {0, SCMP_CMP_EQ, CLONE_NEWUSER, 0}},
-	{"unshare", MAKER, false, {0, SCMP_CMP_EQ, CLONE_NEWNS, 0}},
-	{"setns", MAKER, false, {1, SCMP_CMP_EQ, CLONE_NEWNS, 0}},
-	{"rt_sigaction", BOTH, false, {0, SCMP_CMP_NE, SIGSYS, 0}},
-	{"kill", MAKER, false, {1, SCMP_CMP_EQ, SIGKILL, 0}},
-	{"ioctl", WORKER, false, {1, SCMP_CMP_EQ, SIOCOUTQ, 0}},
-	{"ioctl", BOTH, false, {1, SCMP_CMP_EQ, FS_IOC_GETFLAGS, 0}},
+	{"mmap", BOTH, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}, 0, false},
+	{"mmap2", BOTH, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}, 0, false},
+	{"mprotect", BOTH, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}, 0, false},
+	{"clone", BOTH, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW | CLONE_THREAD, CLONE_THREAD}, 0, false},
+	{"clone", MAKER, {0, SCMP_CMP_MASKED_EQ, CLONE_NEW, 0}, PROCESSES, false},
+	{"unshare", MAKER, {0, SCMP_CMP_EQ, CLONE_NEWUSER, 0}, PRIVILEGE_IDMAP, false},
+	{"unshare", MAKER, {0, SCMP_CMP_EQ, CLONE_NEWNS, 0}, 0, false},
+	{"setns", MAKER, {1, SCMP_CMP_EQ, CLONE_NEWNS, 0}, 0, false},
+	{"rt_sigaction", BOTH, {0, SCMP_CMP_NE, SIGSYS, 0}, 0, false},
+	{"kill", MAKER, {1, SCMP_CMP_EQ, SIGKILL, 0}, 0, false},
+	{"ioctl", WORKER, {1, SCMP_CMP_EQ, SIOCOUTQ, 0}, 0, false},
+	{"ioctl", BOTH, {1, SCMP_CMP_EQ, FS_IOC_GETFLAGS, 0}, 0, false},
 	/* F_SETOWN and F_SETSIG make the kernel send a signal, to any process of the same user. */
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_SETFL, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GETFL, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_SETFD, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_ADD_SEALS, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GET_SEALS, 0}},
-	{"fcntl", WORKER, true, {1, SCMP_CMP_EQ, F_GETFD, 0}},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_SETFL, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_GETFL, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_SETFD, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_ADD_SEALS, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_GET_SEALS, 0}, 0, true},
+	{"fcntl", WORKER, {1, SCMP_CMP_EQ, F_GETFD, 0}, 0, true},
 };
 
 /* A call that this architecture does not have needs no rule. */
@@ -84,7 +88,8 @@ static int allow(
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]) && !error; i++) {
 		const struct condition *one = &conditions[i];
 		if (!(one->processes & confinement->process) || strcmp(one->call, name) != 0 ||
-			(one->same_user && !confinement->same_user))
+			(one->same_user && !confinement->same_user) ||
+			(one->rights && !(one->rights & confinement->rights)))
 			continue;
 		conditional = true;
 		error = add(filter, SCMP_ACT_ALLOW, name, 1, &one->argument);
@@ -145,7 +150,9 @@ int syscalls_confine(const struct syscalls_confinement *confinement, unsigned in
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!error)
 		error = denies ? deny_some(filter, count) : allow_all(filter, confinement, count);
-	if (!error)
+	if (!error && confinement->again)
+		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	else if (!error)
 		error = violation_tell(confinement->process, confinement->log);
 	if (!error)
 		error = seccomp_load(filter);

@@ -21,14 +21,15 @@
 
 struct syscalls_confinement {
 	enum privilege_process process;
-	uint32_t rights; /* the policy's; of a worker alone */
+	uint32_t rights; /* what the policy calls for; of no account to the supervisor */
+	bool again;	 /* for a maker: fewer than before, and for all of its threads */
 	bool same_user; /* others of the broker's processes have this one's uid, and could be sent signals */
 	int log; /* for the line of the record */
 };
 
 /*
  * Puts the process under its allow-list, or the supervisor under the list of what it is denied. To be called once,
- * while there is one thread, with no_new_privs. `count` is how many calls were named. 0 or a negative errno, and then the
+ * while there is one thread, with no_new_privs; and by a maker `again` when it knows what it will need. `count` is how many calls were named. 0 or a negative errno, and then the
  * process is not confined and must not go on. In a build without it (SYSCALLS_CONFINED), nothing happens.
  */
 int syscalls_confine(const struct syscalls_confinement *confinement, unsigned int *count);

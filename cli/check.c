@@ -214,7 +214,7 @@ int command_check(const struct command *self, int argc, char **argv)
 	else
 		policy_file_print(diagnostics);
 	if (policy && privileges)
-		print_privileges(policy);
+		(json ? print_privileges_json : print_privileges)(policy);
 	findings = policy_diagnostics_count(diagnostics);
 	policy_diagnostics_free(diagnostics);
 	policy_free(policy);

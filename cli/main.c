@@ -25,7 +25,7 @@ static const struct command commands[] = {
 		"say what is wrong with a policy, if anything is",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"
 		"  --privileges      also print the rights, capabilities, directories and system calls\n"
-		"  --json            print one JSON object for each finding\n"
+		"  --json            print one JSON object for each finding, and one with the privileges\n"
 		"Exits with 0 if there is nothing to say, with 1 after an error or a warning.\n"},
 	{"test", command_test, "[--policy FILE] [--json]", "run the expect lines of a policy",
 		"  --policy FILE     the policy; /etc/fdbroker/policy by default\n"

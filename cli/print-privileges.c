@@ -15,28 +15,21 @@ static void print_path(const char *path)
 	text_print(path, strlen(path), TEXT_ESCAPED);
 }
 
-/* The first rule that allows one of these rights: " (FILE:LINE)". Nothing where none is called for. */
-static void print_rule(const struct policy *policy, uint32_t rights)
+/* The rule that calls for one of these: " (FILE:LINE)". Nothing where none does. */
+static void print_rule(const struct policy *policy, uint32_t needs)
 {
-	struct policy_summary summary;
-	struct policy_rule_info rule;
+	struct policy_rule_place place;
 
-	policy_summarize(policy, &summary);
-	for (size_t i = 0; rights && i < summary.rules; i++) {
-		policy_rule_get(policy, i, &rule);
-		if (rule.deny || !(rule.rights & rights))
-			continue;
-		fputs(" (", stdout);
-		print_path(rule.place.file);
-		printf(":%u)", rule.place.line);
+	if (!privilege_rule(policy, needs, &place))
 		return;
-	}
+	fputs(" (", stdout);
+	print_path(place.file);
+	printf(":%u)", place.line);
 }
 
 /* ---- capabilities ----------------------------------------------------------------------------- */
 
-/* The rights that call for a capability of the worker. */
-static uint32_t rights_for(const char *capability)
+uint32_t privileges_served(const char *capability)
 {
 	uint32_t rights = 0;
 
@@ -56,7 +49,7 @@ static void print_worker_capabilities(const struct policy *policy, uint32_t righ
 	size_t count = policy_capabilities(rights, names);
 
 	for (size_t i = 0; i < count; i++) {
-		uint32_t served = rights_for(names[i]) & rights;
+		uint32_t served = privileges_served(names[i]) & rights;
 		char text[POLICY_RIGHTS_BUFFER];
 		policy_rights_print(served, text, sizeof(text));
 		printf("  %s: %s", names[i], text);
@@ -67,30 +60,33 @@ static void print_worker_capabilities(const struct policy *policy, uint32_t righ
 		puts("  no capability");
 }
 
-static void print_capabilities(enum privilege_process process)
+static void print_capabilities(
+	const struct policy *policy, enum privilege_process process, uint32_t needs)
 {
 	size_t count;
 	const struct privilege_capability *all = privilege_capabilities(&count);
 
-	for (size_t i = 0; i < count; i++)
-		if (privilege_needed(all[i].processes, all[i].rights, process, 0))
-			printf("  %s: %s\n", all[i].name, all[i].purpose);
+	for (size_t i = 0; i < count; i++) {
+		if (!privilege_needed(all[i].processes, all[i].rights, process, needs))
+			continue;
+		printf("  %s: %s", all[i].name, all[i].purpose);
+		print_rule(policy, all[i].rights & needs);
+		puts("");
+	}
 }
 
 /* ---- system calls ----------------------------------------------------------------------------- */
 
-static void print_calls(
-	const struct policy *policy, enum privilege_process process, uint32_t rights)
+static void print_calls(const struct policy *policy, enum privilege_process process, uint32_t needs)
 {
 	size_t count;
 	const struct privilege_calls *all = privilege_calls(&count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (!privilege_needed(all[i].processes, all[i].rights, process, rights))
+		if (!privilege_needed(all[i].processes, all[i].rights, process, needs))
 			continue;
 		printf("  %s", all[i].purpose);
-		if (process == PRIVILEGE_WORKER)
-			print_rule(policy, all[i].rights & rights);
+		print_rule(policy, all[i].rights & needs);
 		putchar(':');
 		for (const char *const *name = all[i].names; *name; name++)
 			printf(" %s", *name);
@@ -163,6 +159,8 @@ void print_privileges(const struct policy *policy)
 	const char *names[POLICY_CAPABILITIES_MAX];
 	char rights[POLICY_RIGHTS_BUFFER];
 
+	const uint32_t needs = privilege_needs(policy);
+
 	policy_summarize(policy, &summary);
 	policy_rights_print(summary.rights, rights, sizeof(rights));
 	printf("rights: %s\n", *rights ? rights : "none");
@@ -177,10 +175,10 @@ void print_privileges(const struct policy *policy)
 	print_worker_capabilities(policy, summary.rights);
 	print_calls(policy, PRIVILEGE_WORKER, summary.rights);
 	print_landlock(policy, summary.rights);
-	puts("maker, whatever the policy is:");
-	print_capabilities(PRIVILEGE_MAKER);
-	print_calls(policy, PRIVILEGE_MAKER, summary.rights);
+	puts("maker, once the policy is loaded:");
+	print_capabilities(policy, PRIVILEGE_MAKER, needs);
+	print_calls(policy, PRIVILEGE_MAKER, needs);
 	puts("supervisor, whatever the policy is:");
-	print_capabilities(PRIVILEGE_SUPERVISOR);
+	print_capabilities(policy, PRIVILEGE_SUPERVISOR, 0);
 	print_denied();
 }

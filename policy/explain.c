@@ -25,7 +25,7 @@ static void rule_info(const struct rule *rule, struct policy_rule_info *info)
 		length--;
 	*info = (struct policy_rule_info){rule->place, rule->column, rule->deny, rule->written,
 		rule->variables & VARIABLE_USER, rule->variables & VARIABLE_UID,
-		rule->variables & VARIABLE_HOME, text, length};
+		rule->variables & VARIABLE_HOME, rule->types, text, length};
 }
 
 void policy_rule_get(const struct policy *policy, size_t i, struct policy_rule_info *info)

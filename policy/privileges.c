@@ -2,6 +2,7 @@
 #include "privileges.h"
 
 #include "policy.h"
+#include "query.h"
 
 #define MAKER	  PRIVILEGE_MAKER
 #define WORKER	  PRIVILEGE_WORKER
@@ -60,20 +61,24 @@ static const struct privilege_calls calls[] = {
 			"inotify_rm_watch", "openat", "ioctl")},
 	{MAKER, 0, "to keep each view in a mount namespace of its own, beside nothing",
 		LIST("mount", "umount2", "fsopen", "fsconfig", "fsmount", "move_mount",
-			"pivot_root", "setns", "fchdir", "prlimit64")},
+			"pivot_root", "setns", "unshare", "fchdir", "prlimit64")},
 	{MAKER, 0, "to wait for another of its threads: one that forks, or one that watches",
 		LIST("clock_nanosleep", "clock_nanosleep_time64", "sched_yield")},
-	{MAKER, 0, "to find out what a client runs", LIST("stat", "stat64")},
-	{MAKER, 0, "to make short-lived processes: user namespaces, and what is done as a caller",
-		LIST("wait4", "waitid", "kill", "pipe2", "prctl", "unshare", "close_range")},
+	{MAKER, 0, "to give up capabilities", LIST("capget", "capset")},
+	{MAKER, PRIVILEGE_LOADING, "to give up system calls", LIST("seccomp", "prctl")},
+	{MAKER, BEHALF | PRIVILEGE_IDENTIFY, "to see which sockets are clients'", LIST("pread64")},
+	{MAKER, PRIVILEGE_IDENTIFY, "to find out what a client runs", LIST("stat", "stat64")},
+	{MAKER, PRIVILEGE_IDMAP | BEHALF,
+		"to make short-lived processes: user namespaces, and what is done as a caller",
+		LIST("wait4", "waitid", "kill", "pipe2", "prctl", "close_range")},
 	/* Or to be him already, which a broker without privileges looks at. */
 	{MAKER, BEHALF, "to become a caller",
-		LIST("capget", "capset", "setgroups", "setgroups32", "setresuid", "setresuid32",
-			"setresgid", "setresgid32", "dup2", "dup3", "socketpair", "getsockname",
-			"getpeername", "prlimit64", "getuid", "getuid32", "getegid", "getegid32")},
+		LIST("setgroups", "setgroups32", "setresuid", "setresuid32", "setresgid",
+			"setresgid32", "dup2", "dup3", "socketpair", "getsockname", "getpeername",
+			"prlimit64", "getuid", "getuid32", "getegid", "getegid32")},
 	{MAKER, POLICY_CONNECT | POLICY_BIND, "to make sockets as a caller",
-		LIST("socket", "connect", "bind", "setsockopt", "getsockname", "fchdir", "fchmod",
-			"umask", "setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
+		LIST("socket", "connect", "bind", "setsockopt", "fchdir", "fchmod", "umask",
+			"setfsuid", "setfsuid32", "setfsgid", "setfsgid32")},
 };
 
 static const char *const denied[] = {
@@ -109,11 +114,13 @@ static const struct privilege_capability capabilities[] = {
 		"listening sockets and the record, wherever they are; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_CHOWN", "--group; the worker may have it"},
 	{OF(0), POLICY_PATH_RIGHTS, "CAP_FOWNER", "--mode; the worker may have it"},
-	{OF(MAKER), 0, "CAP_SYS_PTRACE", "`exe`: which program another user's process runs"},
-	{MAKER, POLICY_WRITE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
-	{MAKER, POLICY_TREE | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
-	{MAKER, POLICY_TREE | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
-	{OF(MAKER), POLICY_TREE, "CAP_SETFCAP", "a user namespace that has root's uid"},
+	{OF(0), 0, "CAP_SYS_PTRACE", "the maker may have it"},
+	{MAKER, PRIVILEGE_IDENTIFY | PRIVILEGE_IDMAP, "CAP_SYS_PTRACE",
+		"which program another user's process runs; user namespaces of trees"},
+	{MAKER, PRIVILEGE_WRITE_DEVICE, "CAP_DAC_OVERRIDE", "devices are opened for writing"},
+	{MAKER, PRIVILEGE_IDMAP | BEHALF, "CAP_SETUID", "user namespaces of trees; callers"},
+	{MAKER, PRIVILEGE_IDMAP | BEHALF, "CAP_SETGID", "user namespaces of trees; callers"},
+	{OF(MAKER), PRIVILEGE_IDMAP, "CAP_SETFCAP", "a user namespace that has root's uid"},
 	{MAKER, BEHALF, "CAP_SETPCAP", "becoming a caller, with what that takes"},
 	{MAKER, BEHALF, "CAP_KILL", "a process that has become a caller is ended"},
 	{MAKER, BEHALF, "CAP_DAC_OVERRIDE", "sockets, wherever they are"},
@@ -137,13 +144,92 @@ const struct privilege_capability *privilege_capabilities(size_t *count)
 	return capabilities;
 }
 
+/* What a rule calls for that adds types of files. */
+static uint32_t needs_of_types(uint32_t types, uint32_t rights)
+{
+	if (!(types & (POLICY_TYPE_CHARDEV | POLICY_TYPE_BLOCKDEV)))
+		return 0;
+	return PRIVILEGE_DEVICE | (rights & POLICY_WRITING_RIGHTS ? PRIVILEGE_WRITE_DEVICE : 0);
+}
+
+/* The first tree whose ids are mapped, or NULL. */
+static const struct policy_tree *find_mapped(const struct policy *policy)
+{
+	size_t count;
+	const struct policy_tree *trees = policy_trees(policy, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (trees[i].idmap)
+			return &trees[i];
+	return NULL;
+}
+
+uint32_t privilege_needs(const struct policy *policy)
+{
+	struct policy_summary summary;
+	size_t count, exes;
+	const struct policy_directory *directories = policy_directories(policy, &count);
+
+	policy_summarize(policy, &summary);
+	policy_exes(policy, &exes);
+	uint32_t needs = summary.rights;
+	if (exes || policy_wants_unit(policy))
+		needs |= PRIVILEGE_IDENTIFY;
+	if (find_mapped(policy))
+		needs |= PRIVILEGE_IDMAP;
+	/* As the views go by: of a directory, not of a rule. */
+	for (size_t i = 0; i < count; i++)
+		needs |= needs_of_types(
+			directories[i].types, directories[i].rights | directories[i].exec_rights);
+	return needs;
+}
+
+/* The first subject whose callers are told apart by what they run. */
+static bool find_identifying(const struct policy *policy, struct policy_rule_place *place)
+{
+	const struct policy_identity nothing = {0};
+	struct policy_subject_match match;
+	struct policy_summary summary;
+
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.subjects; i++) {
+		policy_subject_match(policy, i, &nothing, &match);
+		if (!(match.mismatch & (POLICY_MISMATCH_EXE | POLICY_MISMATCH_UNIT)))
+			continue;
+		*place = match.place;
+		return true;
+	}
+	return false;
+}
+
+bool privilege_rule(const struct policy *policy, uint32_t needs, struct policy_rule_place *place)
+{
+	struct policy_summary summary;
+	struct policy_rule_info rule;
+
+	policy_summarize(policy, &summary);
+	for (size_t i = 0; i < summary.rules; i++) {
+		policy_rule_get(policy, i, &rule);
+		if (rule.deny || !((rule.rights | needs_of_types(rule.types, rule.rights)) & needs))
+			continue;
+		*place = rule.place;
+		return true;
+	}
+	const struct policy_tree *mapped = find_mapped(policy);
+	if (mapped && (needs & PRIVILEGE_IDMAP)) {
+		*place = (struct policy_rule_place){.file = mapped->file, .line = mapped->line};
+		return true;
+	}
+	return (needs & PRIVILEGE_IDENTIFY) && find_identifying(policy, place);
+}
+
 bool privilege_needed(
 	unsigned int processes, uint32_t needs, enum privilege_process process, uint32_t rights)
 {
 	if (!(processes & process))
 		return false;
-	/* Supervisor and maker know no policy. */
-	if (process != PRIVILEGE_WORKER)
-		rights = POLICY_PATH_RIGHTS | POLICY_ADDRESS_RIGHTS;
+	/* It knows no policy. */
+	if (process == PRIVILEGE_SUPERVISOR)
+		rights = PRIVILEGE_EVERYTHING;
 	return !needs || (needs & rights);
 }

@@ -39,6 +39,7 @@ struct policy_rule_info {
 	bool deny;
 	uint32_t rights;		     /* as written; for `deny all` every bit */
 	bool uses_user, uses_uid, uses_home; /* %u, %U, %h */
+	uint32_t types;			     /* POLICY_TYPE_* that it adds */
 	const char *text; /* its line without the blanks around it, not NUL-terminated */
 	size_t length;
 };

@@ -6,8 +6,9 @@ also made where nothing keeps the worker from a system call: what succeeds there
 import ctypes
 import os
 import secrets
+import time
 
-from broker import Broker, Client, Place, read
+from broker import Broker, Client, Place, makers, read
 from linux import AT_FDCWD, as_user, libc, result
 from tap import Skip, check, equal, main
 
@@ -18,7 +19,11 @@ DAEMON = 5007
 # As in operations-hole.c, from 1: the system call that each is.
 ATTEMPTS = ("openat", "open_by_handle_at", "fchmodat", "chown", "setxattr", "execve", "ptrace", "kill", "tgkill",
             "process_vm_readv", "socket", "mount", "fsopen", "setresuid", "chroot", "clone", "mmap", "rt_sigaction",
-            "fcntl")
+            "fcntl",
+            # The maker, by its process.
+            "ptrace", "kill", "process_vm_readv", "pidfd_open", "pidfd_getfd",
+            "connect", "bind", "socketpair", "mount_setattr", "open_tree", "unshare", "capset", "inotify_add_watch")
+OF_MAKER = 20  # the first one
 # Only where the worker's uid is the supervisor's, whom it could signal then.
 SAME_USER = "fcntl"
 VIEWS = "+sys_admin,+sys_chroot,+dac_read_search"
@@ -37,12 +42,12 @@ def handle_of(path):
     return handle[1], bytes(handle)[8:8 + handle[0]].hex()
 
 
-def target_of(path):
+def target_of(taken):
     try:
-        kind, handle = handle_of(path)
+        kind, handle = handle_of(taken.outside)
     except OSError as error:
         raise Skip(f"the file system has no handles: {error}")
-    return f"{path}\n{kind}\n{handle}"
+    return f"{taken.outside}\n{kind}\n{handle}\n{makers(taken.broker)[0]}"
 
 
 LANDLOCK = libc.syscall(444, None, ctypes.c_size_t(0), 1)  # its version
@@ -51,16 +56,16 @@ LANDLOCK = libc.syscall(444, None, ctypes.c_size_t(0), 1)  # its version
 class Taken:
     """A broker with a hole, and a file outside of what it grants."""
 
-    def __init__(self, rights, program="FDBROKERD_HOLE", capabilities=None, options=(), tree=None):
+    def __init__(self, rights, program="FDBROKERD_HOLE", capabilities=None, options=(), more=None, tree=None):
         self.place = Place()
         self.place.directory("granted/deep", 0o755)
         self.place.file("granted/f", "granted", 0o600)
         self.outside = self.place.file("outside", "outside", 0o600)
         self.before = os.stat(self.outside)
-        rules = f" allow {rights} {self.place.name('granted')}/**\n"
+        lines = [f"allow {rights} {self.place.name('granted')}/**", *(more(self.place) if more else ())]
         if tree:
-            rules += f" allow {tree} {self.place.name('granted')}\n"
-        policy = f"subject a {{\n user {ME}\n{rules}}}\n"
+            lines.append(f"allow {tree} {self.place.name('granted')}")
+        policy = f"subject a {{\n user {ME}\n" + "".join(f" {line}\n" for line in lines) + "}\n"
         how = {}
         if capabilities:
             how = {"command": as_daemon(capabilities), "user": None,
@@ -97,7 +102,7 @@ class Taken:
 
 
 def check_calls(taken, same_user):
-    target = target_of(taken.outside)
+    target = target_of(taken)
     seen = 0
     for number, call in enumerate(ATTEMPTS, 1):
         got = taken.attempt(number, target)
@@ -125,11 +130,15 @@ def check_paths(taken):
     taken.check_untouched()
 
 
+def confined_events():
+    with Place() as place, Broker(place, f"subject a {{\n user {ME}\n allow read {place.path}/*\n}}\n") as broker:
+        return broker.events("confined")
+
+
 def confined():
     """Not in a build with sanitizers."""
-    with Place() as place, Broker(place, f"subject a {{\n user {ME}\n allow read {place.path}/*\n}}\n") as broker:
-        if "verdict" in broker.events("confined")[0]:
-            raise Skip("built with sanitizers: no process is kept from any system call")
+    if "verdict" in confined_events()[0]:
+        raise Skip("built with sanitizers: no process is kept from any system call")
 
 
 def test_a_forbidden_call_ends_the_worker_and_is_named():
@@ -162,22 +171,100 @@ def test_a_users_worker_reaches_nothing_outside():
 
 def test_without_the_filter_the_attempts_are_real():
     with Taken("read", "FDBROKERD_HOLE_UNCONFINED") as taken:
-        target = target_of(taken.outside)
-        results = {call: taken.attempt(number, target) for number, call in enumerate(ATTEMPTS, 1)
-                   if call not in ("execve",)}
+        target = target_of(taken)
+        results = {(call, number >= OF_MAKER): taken.attempt(number, target) for number, call in enumerate(ATTEMPTS, 1)
+                   if call not in ("execve", "unshare", "capset")}
         for call in ("open_by_handle_at", "socket", "clone", "mmap", "rt_sigaction", "setresuid"):
-            equal(results[call], "it@0 succeeded\n", call)
+            equal(results[call, False], "it@0 succeeded\n", call)
+        for call in ("pidfd_open", "socketpair", "inotify_add_watch"):
+            equal(results[call, True], "it@0 succeeded\n", call)
         # These it is kept from by having nothing but descriptors.
         for call in ("openat", "fchmodat", "chown", "setxattr", "ptrace", "kill", "tgkill", "process_vm_readv", "mount",
                      "fsopen", "chroot"):
-            check(results[call] and not results[call].endswith("succeeded\n"), call, results)
+            check(results[call, False] and not results[call, False].endswith("succeeded\n"), call, results)
+        for call in ("ptrace", "kill", "process_vm_readv", "pidfd_getfd", "connect", "mount_setattr", "open_tree"):
+            check(results[call, True] and not results[call, True].endswith("succeeded\n"), call, results)
         equal(taken.broker.events("violation"), [])
 
 
 def test_without_the_filter_a_users_worker_could_signal_its_supervisor():
     with Taken("read", "FDBROKERD_HOLE_UNCONFINED", capabilities=VIEWS) as taken:
         for call in ("kill", "tgkill", "open_by_handle_at"):
-            equal(taken.attempt(ATTEMPTS.index(call) + 1, target_of(taken.outside)), "it@0 succeeded\n", call)
+            equal(taken.attempt(ATTEMPTS.index(call) + 1, target_of(taken)), "it@0 succeeded\n", call)
+
+
+# As in hole.h.
+OPEN_TO_WRITE, CHANGE = 1000, 1001
+OPENINGS = {"write", "read and write", "truncate", "append", "create", "create nameless"}
+CHANGES = {"chmod", "utimens", "chown", "mkdir", "symlink", "rename", "rename back", "unlink"}
+MOVES = {"link", "move", "move back"}
+
+
+def two_directories(place):
+    """One to read and one to change, whose files and modes would let anybody do anything."""
+    for name in ("read", "write"):
+        place.directory(name, 0o777)
+        for file in "fg":
+            place.file(f"{name}/{file}", file, 0o666)
+    looking = "read,list,stat,readlink"
+    return (f"allow {looking} {place.name('read')}/**",
+            f"allow {looking},write,create,mkdir,delete,rename {place.name('write')}/**")
+
+
+def changes(taken, number):
+    """{(what, the directory's name, where to)} of what has succeeded, and of what has not."""
+    names = {str(os.stat(taken.place.name(name)).st_ino): name for name in os.listdir(taken.place.path)}
+    done, failed = set(), set()
+    for line in taken.attempt(number, taken.outside).splitlines():
+        what, _, where = line.rpartition("@")
+        place, result = where.rsplit(" ", 1)
+        at, _, to = place.partition(">")
+        if at in names:
+            (done if result == "succeeded" else failed).add((what, names[at], names.get(to, to)))
+    return done, failed
+
+
+def check_read_only(taken, number, all):
+    before = {name: os.stat(taken.place.name(f"read/{name}")) for name in ("", "f", "g")}
+    done, failed = changes(taken, number)
+    equal({what for what, at, _ in failed if at == "read"} >= (OPENINGS | CHANGES | MOVES if all else OPENINGS), True,
+          failed)
+    # Where it may write the same are ways to do it.
+    equal({what for what, at, _ in done if at == "write"} >= (OPENINGS | CHANGES if all else OPENINGS), True, done)
+    equal({one for one in done if "read" in one[1:]}, set())
+    equal(sorted(os.listdir(taken.place.name("read"))), ["f", "g"])
+    for name, was in before.items():
+        now = os.stat(taken.place.name(f"read/{name}"))
+        for field in ("st_mode", "st_uid", "st_mtime", "st_nlink"):
+            equal(getattr(now, field), getattr(was, field), name, field)
+    for name in "fg":
+        with open(taken.place.name(f"read/{name}")) as file:
+            equal(file.read(), name)
+
+
+def test_what_was_given_to_read_is_written_by_no_worker():
+    """Through none of the directories that it holds, whatever the files' own modes are: started as root and as a user,
+    with the calls that it has and with all."""
+    for program in ("FDBROKERD_HOLE", "FDBROKERD_HOLE_UNCONFINED"):
+        for capabilities in (None, VIEWS + ",+dac_override,+chown,+fowner"):
+            for number, all in ((OPEN_TO_WRITE, False), (CHANGE, True)):
+                with Taken("read", program, capabilities, more=two_directories) as taken:
+                    check_read_only(taken, number, all)
+
+
+def test_a_worker_that_only_reads_writes_nothing():
+    for capabilities in (None, VIEWS):
+        with Taken("read", capabilities=capabilities) as taken:
+            os.chmod(taken.place.name("granted"), 0o777)
+            taken.place.file("granted/f", "f", 0o666)
+            done, failed = changes(taken, OPEN_TO_WRITE)
+            equal(({what for what, _, _ in failed}, done), (OPENINGS, set()))
+
+
+def test_without_views_what_was_given_to_read_could_be_written():
+    with Taken("read", "FDBROKERD_HOLE_PLAIN", more=two_directories) as taken:
+        done, _ = changes(taken, CHANGE)
+        equal({what for what, at, _ in done if at == "read"} >= OPENINGS | MOVES | {"mkdir", "rename"}, True, done)
 
 
 ALL = {"read", "write", "append", "truncate", "make"}
@@ -241,6 +328,50 @@ def test_reading_takes_one_capability():
     with Taken("read", capabilities="+dac_read_search") as taken:
         equal(taken.broker.events("confined")[0]["capabilities"], "CAP_DAC_READ_SEARCH")
         equal(as_user(ME, lambda: read(taken.address, taken.place.name("granted/f"))), "granted")
+
+
+def state_of(maker):
+    """Of each of its threads: its capabilities, and how many filters of system calls it is under."""
+    names = {2: "DAC_READ_SEARCH", 1: "DAC_OVERRIDE", 5: "KILL", 6: "SETGID", 7: "SETUID", 8: "SETPCAP",
+             10: "NET_BIND_SERVICE", 18: "SYS_CHROOT", 19: "SYS_PTRACE", 21: "SYS_ADMIN", 31: "SETFCAP"}
+    states = set()
+    for task in os.listdir(f"/proc/{maker}/task"):
+        with open(f"/proc/{maker}/task/{task}/status") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        equal(status["CapEff"], status["CapPrm"])
+        held = int(status["CapPrm"], 16)
+        states.add((frozenset(names.get(i, str(i)) for i in range(64) if held >> i & 1),
+                    int(status.get("Seccomp_filters", "0"))))
+    return states
+
+
+def test_the_maker_keeps_what_the_policy_calls_for():
+    """In each of its threads, once the worker has loaded."""
+    views = {"SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH"}
+    behalf = {"SETUID", "SETGID", "SETPCAP", "KILL", "DAC_OVERRIDE"}
+    confines = not any("verdict" in event for event in confined_events())
+    for rules, more in (("allow read /etc/passwd", ()), ("allow read,write,create,mkdir,delete,rename /etc/passwd", ()),
+                        ("allow read,write /dev/null type chardev", {"DAC_OVERRIDE"}),
+                        ("allow read /dev/null type chardev", ()),
+                        ("exe /bin/sh\n allow read /etc/passwd", {"SYS_PTRACE"}),
+                        ("allow tree /usr", ()),
+                        ("allow tree /usr idmap 0 caller", {"SETUID", "SETGID", "SETFCAP", "SYS_PTRACE"}), ("allow watch /etc/passwd", behalf),
+                        ("allow connect unix:/run/x", behalf),
+                        ("allow bind unix:/run/x any-peer", behalf | {"NET_BIND_SERVICE"})):
+        with Place() as place, Broker(place, f"subject a {{\n user {ME}\n {rules}\n}}\n") as broker:
+            end = time.monotonic() + 10
+            (maker,) = makers(broker)
+            # The thread of the homes has what views take from the start.
+            wanted = {frozenset(views | set(more)), frozenset(views)}
+            while {held for held, _ in state_of(maker)} - wanted and time.monotonic() < end:
+                time.sleep(0.01)
+            states = state_of(maker)
+            check(frozenset(views | set(more)) in {held for held, _ in states}, rules, states)
+            equal({held for held, _ in states} - wanted, set(), rules)
+            if confines:
+                equal({filters for _, filters in states}, {min(filters for _, filters in states)}, rules)
+                # The supervisor's, which it has inherited, its own, and what has come with the policy.
+                equal(states.pop()[1], 3, rules)
 
 
 def test_a_users_worker_keeps_what_its_policy_needs():

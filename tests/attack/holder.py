@@ -10,9 +10,11 @@ import fcntl
 import mmap
 import os
 import shutil
+import stat
 import subprocess
+import time
 
-from broker import Broker, Client, Place, attempt, homes
+from broker import Broker, Client, Place, ask, attempt, homes
 from linux import (AT_EMPTY_PATH, CLONE_NEWNS, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_REC, as_user, can_attach,
                    enter_user_namespace, have_user_namespaces, in_child, libc, mount, mount_setattr,
                    move_mount, open_tree, result, unshare)
@@ -21,6 +23,7 @@ from tap import Skip, check, equal, main
 HOLDER = 5001
 NO_VIEW = os.environ["FDBROKERD_PLAIN"]
 KEPT = os.environ["FDBROKERD_KEPT"]
+SLOW = os.environ["FDBROKERD_SLOW"]
 
 
 def hold(program, attack, early=False):
@@ -291,6 +294,18 @@ def test_a_view_that_is_not_dissolved_is_not_used():
         with Broker(place, policy, program=KEPT, wait=False) as broker:
             equal(broker.wait_end(), 1)
             check("ENOTRECOVERABLE" in "".join(broker.noise), broker.noise)
+
+
+def test_what_somebody_still_has_a_copy_of_is_waited_for():
+    """For a moment, as another thread's child has one: views and what a device is opened in."""
+    with Place() as place:
+        place.directory("d")
+        os.mknod(place.name("d/null"), stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        policy = f"subject a {{\n user {HOLDER}\n allow read {place.name('d')}/* type chardev\n}}\n"
+        with Broker(place, policy, program=SLOW) as broker:
+            for _ in range(5):
+                equal(as_user(HOLDER, ask, broker.abstract, place.name("d/null")), "OK")
+                time.sleep(0.15)
 
 
 main(globals())

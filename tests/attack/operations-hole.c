@@ -2,14 +2,16 @@
 /*
  * The worker with a deliberate hole, never installed: the operation 99 runs what somebody who has taken the
  * worker over would try, in the worker as it is when it serves. The request's flags say which: 0 looks for all that can
- * be reached with the calls that the worker has, BENEATH does what it can with the path, a name, in each directory that it
- * holds; the others are a system call each (attempts[], from 1). The path is
- * "FILE\nTYPE\nHANDLE": a file outside, by its absolute path and by its handle (open_by_handle_at(2), in hexadecimal).
- * The answer is text: a line "WHAT RESULT" each.
+ * be reached with the calls that the worker has, BENEATH does what it can with the path, a name, in each directory that
+ * it holds; the others are a system call each (attempts[], from 1), but for the two of hole.h. The path is
+ * "FILE\nTYPE\nHANDLE\nMAKER": a file outside, by its absolute path and by its handle (open_by_handle_at(2), in
+ * hexadecimal), and the maker's process. The answer is text: a line "WHAT RESULT" each.
  */
 #define operations_run real_operations_run
 #include "../../broker/operations.c"
 #undef operations_run
+
+#include "hole.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -34,14 +36,22 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 static char report[INSPECT_DATA_MAX];
 static size_t used;
 
-static void tell(const char *what, int at, long result)
+void hole_tell(const char *what, long at, long to, long result)
 {
-	used += (size_t)snprintf(report + used, sizeof(report) - used, "%s@%d %s\n", what, at,
-		result < 0 ? strerrorname_np(errno) : "succeeded");
+	const char *text = result < 0 ? strerrorname_np(errno) : "succeeded";
+	size_t room = sizeof(report) - used;
+	int length = to < 0 ? snprintf(report + used, room, "%s@%ld %s\n", what, at, text)
+			    : snprintf(report + used, room, "%s@%ld>%ld %s\n", what, at, to, text);
+
+	used += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* A directory that the worker holds. */
-static int find_directory(int from)
+static void tell(const char *what, int at, long result)
+{
+	hole_tell(what, at, -1, result);
+}
+
+int hole_directory(int from)
 {
 	struct stat status;
 
@@ -51,9 +61,10 @@ static int find_directory(int from)
 	return -1;
 }
 
-static long open_path(int at, const char *path, int flags)
+long hole_open(int at, const char *path, int flags)
 {
-	struct open_how how = {.flags = (uint64_t)flags, .mode = flags & O_CREAT ? 0600 : 0};
+	bool makes = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+	struct open_how how = {.flags = (uint64_t)flags, .mode = makes ? 0600 : 0};
 
 	return syscall(SYS_openat2, at, path, &how, sizeof(how));
 }
@@ -64,17 +75,17 @@ static void attack_paths(int at, const char *outside)
 	char up[5000];
 	struct stat status;
 
-	tell("open", at, open_path(at, outside, O_RDONLY));
-	tell("open writable", at, open_path(at, outside, O_WRONLY));
+	tell("open", at, hole_open(at, outside, O_RDONLY));
+	tell("open writable", at, hole_open(at, outside, O_WRONLY));
 	snprintf(up, sizeof(up), "../../../../../../../../../..%s", outside);
-	tell("open up", at, open_path(at, up, O_RDONLY));
-	tell("open root", at, open_path(at, "/proc/1/root", O_RDONLY));
+	tell("open up", at, hole_open(at, up, O_RDONLY));
+	tell("open root", at, hole_open(at, "/proc/1/root", O_RDONLY));
 	snprintf(up, sizeof(up), "/proc/%d/mem", (int)getppid());
-	tell("open the supervisor's memory", at, open_path(at, up, O_RDONLY));
+	tell("open the supervisor's memory", at, hole_open(at, up, O_RDONLY));
 	snprintf(up, sizeof(up), "../../../../../../../../../..%s", outside);
 	tell("stat", at, fstatat(at, outside, &status, 0));
 	tell("stat up", at, fstatat(at, up, &status, 0));
-	tell("create", at, open_path(at, "/fdbroker-test-created", O_CREAT | O_WRONLY));
+	tell("create", at, hole_open(at, "/fdbroker-test-created", O_CREAT | O_WRONLY));
 }
 
 /* In ways that only the flags tell apart, which a filter of system calls does not see. */
@@ -93,7 +104,7 @@ static void attack_beneath(int at, const char *name)
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		bool make = ways[i].flags & O_CREAT;
-		int file = (int)open_path(at, make ? "made" : name, ways[i].flags);
+		int file = (int)hole_open(at, make ? "made" : name, ways[i].flags);
 		tell(ways[i].what, at, file);
 		/* The same numbers are looked at next. */
 		if (file >= 0)
@@ -109,6 +120,7 @@ struct target {
 		struct file_handle handle;
 		unsigned char bytes[128];
 	} by_handle;
+	pid_t maker;
 };
 
 static long try_openat(const struct target *target)
@@ -120,14 +132,14 @@ static long try_handle(const struct target *target)
 {
 	struct file_handle *handle = (struct file_handle *)(uintptr_t)&target->by_handle.handle;
 	/* The kernel takes none that was opened with O_PATH. */
-	int at = (int)open_path(find_directory(0), ".", O_RDONLY | O_DIRECTORY);
+	int at = (int)hole_open(hole_directory(0), ".", O_RDONLY | O_DIRECTORY);
 
 	return open_by_handle_at(at, handle, O_RDONLY);
 }
 
 static long try_chmod(const struct target *target)
 {
-	return fchmodat(find_directory(0), target->path, 0777, 0);
+	return fchmodat(hole_directory(0), target->path, 0777, 0);
 }
 
 static long try_chown(const struct target *target)
@@ -235,8 +247,114 @@ static long try_owner(const struct target *target)
 	int ends[2];
 
 	(void)target;
-	ends[0] = find_directory(0);
+	ends[0] = hole_directory(0);
 	return fcntl(ends[0], F_SETOWN, getppid());
+}
+
+/* ---- the maker, which has more than any other -------------------------------------------------- */
+
+static long try_ptrace_maker(const struct target *target)
+{
+	return ptrace(PTRACE_ATTACH, target->maker, 0, 0);
+}
+
+static long try_kill_maker(const struct target *target)
+{
+	return kill(target->maker, 0);
+}
+
+static long try_memory_maker(const struct target *target)
+{
+	char byte;
+	struct iovec mine = {&byte, 1}, theirs = {report, 1};
+
+	return process_vm_readv(target->maker, &mine, 1, &theirs, 1, 0);
+}
+
+static long try_pidfd(const struct target *target)
+{
+	return syscall(SYS_pidfd_open, target->maker, 0);
+}
+
+static long try_pidfd_getfd(const struct target *target)
+{
+	(void)target;
+	return syscall(SYS_pidfd_getfd, hole_directory(0), 0, 0);
+}
+
+/* ---- more than what its descriptors give ------------------------------------------------------- */
+
+static int find_socket(void)
+{
+	struct stat status;
+
+	for (int at = 0; at < 256; at++)
+		if (fstat(at, &status) == 0 && S_ISSOCK(status.st_mode))
+			return at;
+	return -1;
+}
+
+static long try_connect(const struct target *target)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", target->path);
+	return connect(find_socket(), (struct sockaddr *)&address, sizeof(address));
+}
+
+static long try_bind(const struct target *target)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0fdbroker-test-hole"};
+
+	(void)target;
+	return bind(find_socket(), (struct sockaddr *)&address, sizeof(address));
+}
+
+static long try_socketpair(const struct target *target)
+{
+	int ends[2];
+
+	(void)target;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends);
+}
+
+static long try_mount_setattr(const struct target *target)
+{
+	struct mount_attr attr = {.attr_clr = MOUNT_ATTR_RDONLY};
+
+	(void)target;
+	return mount_setattr(hole_directory(0), "", AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+static long try_open_tree(const struct target *target)
+{
+	(void)target;
+	return open_tree(hole_directory(0), "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+}
+
+static long try_unshare(const struct target *target)
+{
+	(void)target;
+	return unshare(CLONE_NEWUSER);
+}
+
+static long try_capset(const struct target *target)
+{
+	uint32_t header[2] = {0x20080522, 0}, none[6] = {0};
+
+	(void)target;
+	return syscall(SYS_capset, header, none);
+}
+
+static long try_watch(const struct target *target)
+{
+	long watch = -1;
+
+	(void)target;
+	/* One of them is the maker's instance, of which the worker has the reports. */
+	for (int at = 0; at < 256 && watch < 0; at++)
+		watch = syscall(SYS_inotify_add_watch, at, "/", 0x100);
+	return watch;
 }
 
 static long (*const attempts[])(const struct target *target) = {
@@ -259,6 +377,19 @@ static long (*const attempts[])(const struct target *target) = {
 	try_executable,
 	try_handler,
 	try_owner,
+	try_ptrace_maker,
+	try_kill_maker,
+	try_memory_maker,
+	try_pidfd,
+	try_pidfd_getfd,
+	try_connect,
+	try_bind,
+	try_socketpair,
+	try_mount_setattr,
+	try_open_tree,
+	try_unshare,
+	try_capset,
+	try_watch,
 };
 
 static void read_target(char *text, struct target *target)
@@ -272,9 +403,11 @@ static void read_target(char *text, struct target *target)
 	*type = '\0';
 	target->by_handle.handle.handle_type = atoi(type + 1);
 	unsigned char *bytes = (unsigned char *)&target->by_handle + sizeof(struct file_handle);
-	for (hex++; count < 128 && sscanf(hex, "%2x", &byte) == 1; hex += 2)
+	for (hex++; count < 128 && *hex != '\n' && sscanf(hex, "%2x", &byte) == 1; hex += 2)
 		bytes[count++] = (unsigned char)byte;
 	target->by_handle.handle.handle_bytes = count;
+	const char *maker = strchr(hex, '\n');
+	target->maker = maker ? atoi(maker + 1) : 0;
 }
 
 void operations_run(struct operations *operations, const struct peer *peer, bool stranger,
@@ -294,14 +427,17 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 	if (request->flags > 0 && request->flags <= sizeof(attempts) / sizeof(attempts[0])) {
 		tell("it", 0, attempts[request->flags - 1](&target));
 	} else if (request->flags == BENEATH) {
-		for (int at = find_directory(0); at >= 0 && used < sizeof(report) - 2048;
-			at = find_directory(at + 1))
+		for (int at = hole_directory(0); at >= 0 && used < sizeof(report) - 2048;
+			at = hole_directory(at + 1))
 			attack_beneath(at, target.path);
+	} else if (request->flags == HOLE_OPEN_TO_WRITE || request->flags == HOLE_CHANGE) {
+		for (int at = hole_directory(0); at >= 0; at = hole_directory(at + 1))
+			hole_change(at, request->flags == HOLE_CHANGE);
 	} else if (request->flags == 0) {
 		attack_paths(AT_FDCWD, target.path);
 		/* From every directory that it holds. */
-		for (int at = find_directory(0); at >= 0 && used < sizeof(report) - 2048;
-			at = find_directory(at + 1))
+		for (int at = hole_directory(0); at >= 0 && used < sizeof(report) - 2048;
+			at = hole_directory(at + 1))
 			attack_paths(at, target.path);
 	}
 	reply->data_length = used;

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		return 99;
-	struct homes *homes = strcmp(argv[3], "home") == 0 ? home_start() : NULL;
+	struct homes *homes = strcmp(argv[3], "home") == 0 ? home_start(NULL) : NULL;
 	int view = clone_directory(
 		open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC), 0, -1, homes, &home);
 	if (view < 0) {

@@ -44,10 +44,11 @@ void operations_free(struct operations *operations)
 	free(operations);
 }
 
-void operations_client(struct operations *operations, int client, int64_t deadline)
+void operations_client(struct operations *operations, int client, uint32_t number, int64_t deadline)
 {
 	(void)operations;
 	(void)client;
+	(void)number;
 	(void)deadline;
 }
 
@@ -79,10 +80,11 @@ void operations_run(struct operations *operations, const struct peer *peer, bool
 	reply->descriptor = open("/dev/null", O_RDONLY);
 }
 
-int peer_identify(
-	int socket, const struct policy *policy, struct questions *questions, struct peer *peer)
+int peer_identify(int socket, uint32_t number, const struct policy *policy,
+	struct questions *questions, struct peer *peer)
 {
 	(void)socket;
+	(void)number;
 	(void)policy;
 	(void)questions;
 	(void)peer;

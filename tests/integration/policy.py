@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The commands that ask a policy and no broker: check, test, fmt (explain.py has explain). And the examples."""
 import glob
+import itertools
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -274,6 +276,76 @@ def test_check_privileges_says_what_landlock_would_deny():
     for right in ("create", "rename"):
         equal(denied(right),
               f"{net}, and no access to files: links and renames between directories would be too (P:4)")
+
+
+def part(out, process):
+    """{what is kept: the rule that calls for it, or None} of a process, from the text."""
+    lines = out.split(f"{process}, ", 1)[1].split("\n", 1)[1].split("\n")
+    kept = {}
+    for line in itertools.takewhile(lambda line: line.startswith("  "), lines):
+        rule = re.search(r" \((P:\d+)\)", line)
+        head, _, names = line.replace(rule.group(0) if rule else "", "").strip().partition(": ")
+        kept[(head, names)] = rule and rule.group(1)
+    return kept
+
+
+def test_check_privileges_narrows_the_maker():
+    def maker(text):
+        return part(run("check", "--privileges", "--policy", "POLICY", policy=text)[1], "maker")
+
+    def capabilities(kept):
+        return {(name, rule) for (name, _), rule in kept.items() if name.startswith("CAP_")}
+    views = {("CAP_SYS_ADMIN", None), ("CAP_SYS_CHROOT", None), ("CAP_DAC_READ_SEARCH", None)}
+    reading = maker("subject s {\n\tuser 5\n\tallow read,write,create /x/*\n}\n")
+    equal(capabilities(reading), views)
+    calls = {call for _, names in reading for call in names.split()}
+    check("open_tree" in calls, calls)
+    for call in ("fork", "kill", "setresuid", "socket", "connect", "stat", "seccomp", "pread64"):
+        check(call not in calls, call)
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tunit x.service\n\tallow read /x\n}\n")),
+          views | {("CAP_SYS_PTRACE", "P:1")})
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow write /dev/* type chardev\n}\n")),
+          views | {("CAP_DAC_OVERRIDE", "P:4")})
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow tree /y\n}\n")), views)
+    equal(capabilities(maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow tree /y idmap 0 caller\n}\n")),
+          views | {(name, "P:4") for name in ("CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP", "CAP_SYS_PTRACE")})
+    watching = maker("subject s {\n\tuser 5\n\tallow read /x\n\tallow watch /y\n}\n")
+    check({("CAP_SETUID", "P:4"), ("CAP_KILL", "P:4")} <= capabilities(watching), watching)
+    check(("CAP_NET_BIND_SERVICE", None) not in capabilities(watching), watching)
+
+
+def test_check_privileges_for_machines():
+    text = ("subject s {\n\tuser 5\n\texe /bin/sh\n\tallow read,create /x/*\n\tallow tree /y\n"
+            "\tallow write /dev/* type chardev\n\tallow watch /z\n}\n")
+    out = run("check", "--privileges", "--policy", "POLICY", policy=text)[1]
+    *_, line = run("check", "--privileges", "--json", "--policy", "POLICY", policy=text)[1].splitlines()
+    told = json.loads(line)["privileges"]
+    equal(f"rights: {told['rights']}", out.splitlines()[0])
+    equal("capabilities: " + " ".join(told["capabilities"]), out.splitlines()[1])
+    for directory in told["directories"]:
+        check(f"  {directory['path']}: {directory['rights']} ({directory['file']}:{directory['line']})\n" in out, directory)
+    start = told["started_by_a_user"]
+    check(f"it needs: {' '.join(start['capabilities'])}, and for views {' '.join(start['for_views'])}\n" in out, start)
+
+    def rule(one):
+        return f"{one['file']}:{one['line']}" if "file" in one else None
+    for process in ("worker", "maker"):
+        kept = {(one["name"], one.get("purpose", one.get("rights"))): rule(one)
+                for one in told[process]["capabilities"]}
+        kept.update({(one["purpose"].partition(": ")[0], ": ".join([*one["purpose"].split(": ")[1:], " ".join(one["names"])])):
+                     rule(one) for one in told[process]["calls"]})
+        landlock = told[process].get("landlock")
+        if landlock:
+            names = landlock["denied"] + (", and no access to files: links and renames between directories would be too"
+                                          if rule(landlock) else "")
+            kept[("with --landlock denied everywhere", names)] = rule(landlock)
+        equal((process == "worker", kept), (bool(landlock), part(out, process)))
+    check("  all system calls but: " + " ".join(told["supervisor"]["denied_calls"]) + "\n" in out)
+    equal([one["name"] for one in told["supervisor"]["capabilities"]],
+          [name for name, _ in part(out, "supervisor") if name.startswith("CAP_")])
+    # Findings come first, each on a line of its own.
+    lines = run("check", "--privileges", "--json", "--policy", "POLICY", policy=text + text.replace(" s ", " t "))[1]
+    equal([sorted(json.loads(line))[0] == "privileges" for line in lines.splitlines()][-1], True)
 
 
 def test_test():

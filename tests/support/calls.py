@@ -43,6 +43,10 @@ def allowed():
             for process, calls in found.items()}
 
 
+# What the maker may do besides, until the policy is loaded: restrict itself.
+LOADING = {"maker": {"seccomp"}}
+
+
 class Process:
     def __init__(self, role=None, confined=False):
         self.role = role
@@ -131,7 +135,7 @@ def compare(seen):
     wrong, unseen = [], []
     for process, table in allowed().items():
         made = set(seen[process]) - ANSWERED[process]
-        bad = made & table if process == "supervisor" else made - table
+        bad = made & table if process == "supervisor" else made - table - LOADING.get(process, set())
         wrong += [f"{process}: {call}" for call in sorted(bad)]
         if process != "supervisor":
             unseen += [f"{process}: {call}" for call in sorted(table - made)]
