@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* jobs.c: what the lane does for a connection, and who waits for it how long. */
+/* jobs.c: what the lane does for a connection, and who waits for it until when. How that ends is in jobs-end.c. */
 #include "connection-parts.h"
 
 #include "clock.h"
@@ -40,8 +40,7 @@ static void list_job(struct server *server, struct job *job, int64_t deadline)
 		server->last = &job->next_own;
 }
 
-/* It is waited for no longer, or has stopped. */
-static void unlist_job(struct server *server, struct job *job)
+void job_unlist(struct server *server, struct job *job)
 {
 	*job->previous_own = job->next_own;
 	if (job->next_own)
@@ -124,8 +123,7 @@ bool connection_settling(const struct server *server, uint32_t client)
 	return false;
 }
 
-/* The connection and its account have no more to do with it; what is left is the lane's to close. */
-static void release_job(struct job *job)
+void job_release(struct job *job)
 {
 	struct connection *connection = job->connection;
 
@@ -158,45 +156,13 @@ bool connection_lossy(const struct server *server)
 	return false;
 }
 
-struct connection *connection_finish(struct server *server, struct job *job)
+void job_abandon(struct server *server, struct job *job)
 {
-	struct connection *connection = job->connection;
-	int end = 0;
-
-	bool settles = job->settles;
-
-	unlist_job(server, job);
-	if (!job->abandoned && !connection->closed && !settles) {
-		/* From here on the reply counts, and what is not sent of it is given back. */
-		if (job->reply.descriptor >= 0)
-			job->descriptor = false;
-		release_job(job);
-		/* What the maker does in the caller's name has the same deadline, and may be the first to notice. */
-		if (job->reply.error == ETIMEDOUT && job->deadline <= clock_ms())
-			operations_late(server->operations, &connection->peer, &job->request);
-		end = replies_answer(connection, server, &job->request, &job->reply, job);
-	} else {
-		release_job(job);
-		lane_close(server->lane, job);
-	}
-	if (connection->closed) {
-		if (!connection->jobs)
-			connection_free(connection);
-		return NULL;
-	}
-	if (settles)
-		return NULL;
-	return end || connection_watch(connection, server) ? connection : NULL;
-}
-
-/* Nobody waits for it any more. */
-static void abandon(struct server *server, struct job *job)
-{
-	unlist_job(server, job);
+	job_unlist(server, job);
 	job->abandoned = true;
 	if (lane_withdraw(server->lane, job)) {
 		job->reply.descriptor = -1;
-		release_job(job);
+		job_release(job);
 		lane_close(server->lane, job);
 		return;
 	}
@@ -216,12 +182,11 @@ void jobs_abandon(struct server *server, const struct connection *connection)
 	for (struct job *job = server->first; job; job = next) {
 		next = job->next_own;
 		if (job->connection == connection)
-			abandon(server, job);
+			job_abandon(server, job);
 	}
 }
 
-/* Tells those again that had just begun to wait when they were told. When to come back, -1 for never. */
-static int64_t prod(struct server *server, int64_t now)
+int64_t jobs_prod(struct server *server, int64_t now)
 {
 	bool left = false;
 
@@ -236,42 +201,4 @@ static int64_t prod(struct server *server, int64_t now)
 	}
 	server->prod = left ? now + PROD_TIME : 0;
 	return left ? server->prod : -1;
-}
-
-int64_t connection_expire(struct server *server, int64_t now,
-	void (*end)(void *context, struct connection *connection), void *context)
-{
-	int64_t due = prod(server, now);
-
-	while (server->slow && server->slow->patience <= now) {
-		struct connection *slow = server->slow;
-		/* epoll(7) tells of room only when most of the buffer is empty; whoever has taken one has made some. */
-		int failed = replies_flush(slow, server);
-		bool taken = server->slow != slow || slow->patience > now;
-		if (!failed && taken && !connection_watch(slow, server))
-			continue;
-		if (!failed)
-			operations_dropped(server->operations, &slow->peer);
-		end(context, slow);
-	}
-	if (server->slow && (due < 0 || server->slow->patience < due))
-		due = server->slow->patience;
-	while (server->first && server->first->deadline <= now) {
-		struct job *job = server->first;
-		struct connection *connection = job->connection;
-		struct reply reply = {.error = ETIMEDOUT, .descriptor = -1};
-		if (job->settles) {
-			connection_dismiss(connection, ETIMEDOUT);
-			connection_close(connection, server);
-			continue;
-		}
-		int failed = replies_answer(connection, server, &job->request, &reply, NULL);
-		operations_timed_out(server->operations, &connection->peer, &job->request);
-		abandon(server, job);
-		if (failed || connection_watch(connection, server))
-			end(context, connection);
-	}
-	if (server->first && (due < 0 || server->first->deadline < due))
-		due = server->first->deadline;
-	return due;
 }

@@ -35,13 +35,6 @@ static uint32_t *head(struct views *views, uint32_t template, uid_t uid)
 	return &views->heads[(uid + template * UINT32_C(2654435761)) % CHANNEL_SLOTS];
 }
 
-const struct whose *callers_whose(const struct views *views, const struct view *view)
-{
-	size_t number = (size_t)(view - views->list);
-
-	return number < views->count ? NULL : &views->whose[number - views->count];
-}
-
 /* Makes a place nobody's. */
 static void empty(struct views *views, uint32_t slot)
 {

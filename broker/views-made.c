@@ -12,26 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-void shown_let_go(struct shown *shown)
-{
-	if (shown && --shown->holders == 0) {
-		close(shown->descriptor);
-		free(shown);
-	}
-}
-
-void view_close(struct view *view)
-{
-	shown_let_go(view->shown);
-	view->shown = NULL;
-	view->error = -ENOENT;
-	view->stale = true;
-}
-
 void view_question(const struct views *views, const struct view *view, uint32_t type, uid_t uid,
 	gid_t gid, struct channel_message *message)
 {
-	const struct whose *whose = callers_whose(views, view);
+	const struct whose *whose = view_whose(views, view);
 
 	message->type = type;
 	message->index = (uint32_t)(view - views->list);
@@ -137,7 +121,7 @@ void view_set_hung(struct view *view, bool hung)
 
 int view_freshen(struct views *views, struct view *view, enum patience patience)
 {
-	const struct whose *whose = callers_whose(views, view);
+	const struct whose *whose = view_whose(views, view);
 
 	/* Once is enough: what became stale while it was made did so after the request. */
 	if (view->asked && patience != PATIENCE_ALL)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * views-table.h: what the parts of views.h share, and nobody else sees.
+ * views-table.h: what the parts of views.h share, and nobody else sees. Each calls what is below it alone.
  *
+ *	views-serving.c		what opens beneath them
  *	views.c			which views the policy calls for; loading
  *	views-made.c		having one made by the maker
- *	views-reports.c		what the kernel and the maker report of changes
  *	views-callers.c		views that are other ones for each caller
- *	views-serving.c		what opens beneath them
+ *	views-reports.c		what the kernel and the maker report of changes
+ *	views-links.c		by which watches a view depends on which directories
+ *	views-shown.c		what a view shows, and for how long
  *
  * All below is done with the table's lock, unless it says otherwise.
  */
@@ -99,13 +101,35 @@ struct views {
 };
 
 /* Whether it is another one for each caller, although the directory is the same: none of those is kept. */
-bool view_is_mapped(const struct view *view);
+static inline bool view_is_mapped(const struct view *view)
+{
+	return (view->attributes & VIEW_IDMAP) && view->map.uid == UINT32_MAX;
+}
 
-/* ---- views-made.c ---- */
+/* Whose it is; NULL for a view that is named. */
+static inline const struct whose *view_whose(const struct views *views, const struct view *view)
+{
+	size_t number = (size_t)(view - views->list);
+
+	return number < views->count ? NULL : &views->whose[number - views->count];
+}
+
+/* ---- views-shown.c ---- */
 
 /* Anybody's at any time. */
 void shown_let_go(struct shown *shown);
+/* The view shows nothing any more, and is stale. */
 void view_close(struct view *view);
+
+/* ---- views-links.c ---- */
+
+/* Takes over the watches that the maker names, as text. 0, -ENOMEM or -EPROTO. */
+int links_take(struct views *views, struct view *view, const char *text);
+void links_drop(struct views *views, struct view *view);
+/* The first of those among which, by `next`, all of that watch are; or NULL. */
+const struct link *links_of(struct views *views, int watch);
+
+/* ---- views-made.c ---- */
 
 /* Puts the question for a view together, for a caller of those ids; the types are those of view_ask. */
 void view_question(const struct views *views, const struct view *view, uint32_t type, uid_t uid,
@@ -140,12 +164,6 @@ int view_freshen(struct views *views, struct view *view, enum patience patience)
 bool view_is_hung(const struct view *view);
 void view_set_hung(struct view *view, bool hung);
 
-/* ---- views-reports.c ---- */
-
-/* Takes over the watches that the maker names, as text. 0, -ENOMEM or -EPROTO. */
-int links_take(struct views *views, struct view *view, const char *text);
-void links_drop(struct views *views, struct view *view);
-
 /* ---- views-callers.c ---- */
 
 void callers_init(struct views *views);
@@ -156,8 +174,6 @@ void callers_init(struct views *views);
  */
 struct view *callers_find(struct views *views, uint32_t template,
 	const struct policy_caller *caller, gid_t gid, bool make, int *error);
-/* Whose it is; NULL for a view that is named. */
-const struct whose *callers_whose(const struct views *views, const struct view *view);
 /* Tells the maker what it takes to expand the templates; without the lock. 0 or a negative errno. */
 int callers_tell_users(struct views *views);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * views.c: which views a policy calls for; has them made while the worker loads.
+ */
 #include "views-table.h"
 
 #include "clock.h"
@@ -16,7 +19,7 @@
 #define DIRECTORIES_MAX 1000
 
 /* The rights that call for a view of the kind `attributes`, of those anchored at `directory`. */
-static bool wanted(const struct policy_directory *directory, uint32_t attributes)
+static bool is_wanted(const struct policy_directory *directory, uint32_t attributes)
 {
 	uint32_t rights = attributes & VIEW_EXEC ? directory->exec_rights : directory->rights;
 
@@ -87,7 +90,7 @@ static int add_directories(struct views *views)
 	for (uint32_t i = 0; i < views->directory_count; i++) {
 		for (uint32_t kind = 0; kind < VIEW_KINDS; kind++) {
 			views->kinds[i][kind] = NONE;
-			if (wanted(&views->directories[i], kind) && add_kind(views, i, kind))
+			if (is_wanted(&views->directories[i], kind) && add_kind(views, i, kind))
 				return -ENOMEM;
 		}
 	}
@@ -172,11 +175,6 @@ size_t views_count(const struct views *views)
 bool views_plain(const struct views *views)
 {
 	return views->plain;
-}
-
-bool view_is_mapped(const struct view *view)
-{
-	return (view->attributes & VIEW_IDMAP) && view->map.uid == UINT32_MAX;
 }
 
 static void name_one(void *context, uint32_t i, struct channel_message *message)

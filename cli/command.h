@@ -68,6 +68,9 @@ int command_option(const struct command *self, int argc, char **argv, const stru
 		NULL, 0, NULL, 0                         \
 	}
 
+/* Ends the program after what it was asked to print: with 0, unless that could not be written. */
+__attribute__((noreturn)) void command_finish_printing(void);
+
 /* Reports a usage error in one line, which names the remedy. Returns EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int command_misused(
 	const struct command *self, const char *format, ...);

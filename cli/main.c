@@ -8,10 +8,7 @@
  * know what a subcommand does.
  */
 #include <fcntl.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,52 +155,6 @@ static void print_list(FILE *stream)
 	fputs("\n`fdbroker COMMAND --help` explains one; --version prints the version.\n", stream);
 }
 
-/* Ends the program after what it was asked to print: 0, unless that could not be written. */
-__attribute__((noreturn)) static void finish_printing(void)
-{
-	if (fflush(stdout) != 0) {
-		perror("fdbroker: standard output");
-		exit(EXIT_FAILED);
-	}
-	exit(EXIT_DONE);
-}
-
-int command_option(const struct command *self, int argc, char **argv, const struct option *options)
-{
-	int value;
-
-	opterr = 0;
-	value = getopt_long(argc, argv, "+:", options, NULL);
-	switch (value) {
-	case COMMAND_HELP_VALUE:
-		printf("Usage: fdbroker %s %s\n%c%s.\n\n%s", self->name, self->usage,
-			self->summary[0] - 'a' + 'A', self->summary + 1, self->help);
-		finish_printing();
-	case ':':
-		exit(command_misused(self, "%s needs an argument", argv[optind - 1]));
-	case '?':
-		/* A letter in a cluster does not move optind on to the next argument. */
-		if (optopt != 0 && strncmp(argv[optind - 1], "--", 2) != 0)
-			exit(command_misused(self, "it has no option -%c", optopt));
-		exit(command_misused(self, "%s is not an option of it, or not used like that",
-			argv[optind - 1]));
-	default:
-		return value;
-	}
-}
-
-int command_misused(const struct command *self, const char *format, ...)
-{
-	va_list arguments;
-
-	fprintf(stderr, "fdbroker: %s: ", self->name);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fprintf(stderr, "; see `fdbroker %s --help`\n", self->name);
-	return EXIT_USAGE;
-}
-
 /*
  * A standard descriptor that is closed would become the socket to the broker, and what is printed a request.
  * What stands in for it fails as it would: reading from standard input, writing to the others.
@@ -227,11 +178,11 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0) {
 		print_list(stdout);
-		finish_printing();
+		command_finish_printing();
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("fdbroker " FDBROKER_VERSION);
-		finish_printing();
+		command_finish_printing();
 	}
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)

@@ -10,6 +10,8 @@
  */
 #include "beneath.h"
 
+#include "report.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,12 +208,6 @@ void policy_decide_tree(const struct policy *policy, const struct policy_caller 
 	}
 }
 
-const struct policy_tree *policy_trees(const struct policy *policy, size_t *count)
-{
-	*count = policy->tree_count;
-	return policy->trees;
-}
-
 /* What the file tree says against one tree of the policy, for its own subject. */
 static uint32_t tree_denied(const struct policy *policy, struct policy_caller *caller,
 	struct policy_scratch *scratch, const struct policy_tree *tree)
@@ -227,9 +223,8 @@ static uint32_t tree_denied(const struct policy *policy, struct policy_caller *c
 	return judge.deny_rule < rule ? judge.deny_rule : rule;
 }
 
-int beneath_check_trees(struct compiler *compiler)
+int beneath_check_trees(const struct policy *policy, struct policy_diagnostics *diagnostics)
 {
-	struct policy *policy = compiler->policy;
 	const struct tree *tree = &policy->tree;
 	uint32_t root = tree->roots[TREE_TREES], subject;
 	struct policy_caller caller = {.policy = policy, .subjects = &subject, .subject_count = 1};
@@ -259,7 +254,7 @@ int beneath_check_trees(struct compiler *compiler)
 		deny = tree_denied(policy, &caller, scratch, &policy->trees[entry->directory]);
 		caller.matched[subject / 8] = 0;
 		if (deny != NO_RULE)
-			report_error(compiler->diagnostics, &place,
+			report_error(diagnostics, &place,
 				"its holder opens what is beneath without being asked: take out one of the two",
 				"the deny at %s:%u can match beneath the tree '%s'",
 				policy->rules[deny].place.file, policy->rules[deny].place.line,

@@ -5,7 +5,6 @@
 #ifndef POLICY_BENEATH_H
 #define POLICY_BENEATH_H
 
-#include "compile.h"
 #include "judge.h"
 
 /* Lists the nodes of the tree of files by subject. 0 or -ENOMEM. */
@@ -25,6 +24,6 @@ uint32_t beneath_denied(const struct judge *judge, const struct policy_scratch *
 	const char *path, size_t length);
 
 /* Reports each tree that has a deny beneath it in its own subject. 0 or -ENOMEM. */
-int beneath_check_trees(struct compiler *compiler);
+int beneath_check_trees(const struct policy *policy, struct policy_diagnostics *diagnostics);
 
 #endif

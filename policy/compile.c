@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compile.c: what belongs to no one kind of statement: words and numbers, `define` and `map`, and
- * the end.
+ * compile.c: what belongs to no one rule or subject: `define`, and the end, when all statements have been read.
  */
 #include "compile.h"
 
@@ -11,56 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct place compile_place(const struct statement *statement, uint32_t word)
-{
-	return word_place(statement->source, statement->line, &statement->words[word]);
-}
-
-int compile_literal(struct compiler *compiler, const struct statement *statement, uint32_t word,
-	const char *what, const char **text)
-{
-	char *bytes;
-	size_t length;
-	int status = word_literal(statement->source, statement->line, &statement->words[word], what,
-		&compiler->policy->arena, compiler->diagnostics, &bytes, &length);
-
-	if (status == 0)
-		*text = bytes;
-	return status;
-}
-
-int compile_literal_path(struct compiler *compiler, const struct statement *statement,
-	uint32_t word, const char *what, const char **text)
-{
-	int status = compile_literal(compiler, statement, word, what, text);
-
-	if (status)
-		return status;
-	if ((*text)[0] != '/')
-		return compile_error(compiler, statement, word, "a path begins with '/'",
-			"%s must be an absolute path", what);
-	if (policy_path_check(*text, strlen(*text)))
-		return compile_error(compiler, statement, word,
-			"write it without '//', '.', '..' and without a slash at the end",
-			"%s must be a canonical path", what);
-	return 0;
-}
-
-bool compile_number(const char *text, size_t length, uint64_t most, uint64_t *number)
-{
-	uint64_t value = 0;
-
-	if (length == 0 || length > 19)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (!isdigit((unsigned char)text[i]))
-			return false;
-		value = value * 10 + (uint64_t)(text[i] - '0');
-	}
-	*number = value;
-	return value <= most;
-}
 
 /* ---- define -----------------------------------------------------------------------------------
  */
@@ -228,7 +177,7 @@ int compile_finish(struct compiler *compiler)
 			"more wildcards than a decision bears: deep paths can be denied for it");
 	if (status == 0)
 		status = beneath_index(policy);
-	return status ? status : beneath_check_trees(compiler);
+	return status ? status : beneath_check_trees(policy, compiler->diagnostics);
 }
 
 void compile_done(struct compiler *compiler)
@@ -239,56 +188,4 @@ void compile_done(struct compiler *compiler)
 	table_free(&compiler->exe_names);
 	free(compiler->atoms.atoms);
 	pattern_free(&compiler->pattern);
-}
-
-void policy_free(struct policy *policy)
-{
-	if (!policy)
-		return;
-	for (size_t i = 0; i < policy->source_count; i++)
-		source_free(policy->sources[i]);
-	for (size_t i = 0; i < policy->subject_count; i++)
-		subject_free(&policy->subjects[i]);
-	free(policy->sources);
-	free(policy->subjects);
-	free(policy->rules);
-	free(policy->directories);
-	free(policy->directory_lengths);
-	free(policy->exes.list);
-	free(policy->users);
-	free(policy->maps);
-	free(policy->variable_denies);
-	free(policy->internets);
-	free(policy->trees);
-	free(policy->sockets);
-	free(policy->expectations);
-	free(policy->prefixes);
-	free(policy->allow_nodes.list);
-	free(policy->deny_nodes.list);
-	tree_free(&policy->tree);
-	arena_free(&policy->arena);
-	free(policy);
-}
-
-void policy_summarize(const struct policy *policy, struct policy_summary *summary)
-{
-	*summary = (struct policy_summary){
-		policy->source_count, policy->subject_count, policy->rule_count, policy->rights};
-}
-
-const struct policy_directory *policy_directories(const struct policy *policy, size_t *count)
-{
-	*count = policy->directory_count;
-	return policy->directories;
-}
-
-const char *const *policy_exes(const struct policy *policy, size_t *count)
-{
-	*count = policy->exes.count;
-	return policy->exes.list;
-}
-
-bool policy_wants_unit(const struct policy *policy)
-{
-	return policy->wants_unit;
 }

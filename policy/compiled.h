@@ -35,7 +35,8 @@ struct subject {
 	struct policy_limits limits, totals;
 };
 
-void subject_free(struct subject *subject);
+/* What a created file may be at most where no `mode` says more or less: 0666 minus 022. */
+#define MODE_DEFAULT 0644u
 
 struct rule {
 	/* What a decision reads, side by side. */

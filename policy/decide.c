@@ -2,33 +2,10 @@
 /*
  * decide.c: may this caller have these rights on this path? And the same of a tree and a socket.
  */
-#include "address.h"
+#include "address-match.h"
 #include "judge.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-int policy_scratch_new(const struct policy *policy, struct policy_scratch **scratch)
-{
-	struct policy_scratch *made = calloc(1, sizeof(*made));
-	int status = made ? tree_scratch_init(&made->tree, &policy->tree) : -ENOMEM;
-
-	*scratch = NULL;
-	if (status) {
-		free(made);
-		return status;
-	}
-	*scratch = made;
-	return 0;
-}
-
-void policy_scratch_free(struct policy_scratch *scratch)
-{
-	if (!scratch)
-		return;
-	tree_scratch_free(&scratch->tree);
-	free(scratch);
-}
 
 void policy_decide(const struct policy *policy, const struct policy_caller *caller,
 	struct policy_scratch *scratch, uint32_t rights, const char *path, size_t length,

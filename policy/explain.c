@@ -3,7 +3,7 @@
  * explain.c: why a decision is what it is. The decision itself is policy_ask's, so that what is
  * explained and what is decided cannot differ; what is added here is only what else stands near.
  */
-#include "address.h"
+#include "address-match.h"
 #include "beneath.h"
 #include "compiled.h"
 #include "judge.h"

@@ -10,20 +10,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ID_MAX ((uint64_t)UINT32_MAX - 1) /* (uid_t)-1 is nobody */
-
-void subject_free(struct subject *subject)
-{
-	free(subject->users.list);
-	free(subject->groups.list);
-	free(subject->exes.list);
-	free(subject->units.list);
-	free(subject->labels.list);
-	free(subject->vias.list);
-}
 
 static bool is_name(const struct word *word)
 {

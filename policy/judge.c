@@ -9,10 +9,32 @@
 #include "judge.h"
 
 #include "rights.h"
-#include "rule.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+int policy_scratch_new(const struct policy *policy, struct policy_scratch **scratch)
+{
+	struct policy_scratch *made = calloc(1, sizeof(*made));
+	int status = made ? tree_scratch_init(&made->tree, &policy->tree) : -ENOMEM;
+
+	*scratch = NULL;
+	if (status) {
+		free(made);
+		return status;
+	}
+	*scratch = made;
+	return 0;
+}
+
+void policy_scratch_free(struct policy_scratch *scratch)
+{
+	if (!scratch)
+		return;
+	tree_scratch_free(&scratch->tree);
+	free(scratch);
+}
 
 /*
  * Goes over the entries of a node that are the caller's. Both are sorted by subject: where the

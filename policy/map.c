@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * map.c: `map`: a leading path rewritten before anything is decided, once, by the longest prefix.
- * And what a path must be to be looked at at all.
  */
 #include "compile.h"
 #include "lint.h"
@@ -9,32 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-int policy_path_check(const char *path, size_t length)
-{
-	size_t at = 1;
-
-	if (length == 0)
-		return -ENOENT;
-	if (length > PATH_MAX - 1)
-		return -ENAMETOOLONG;
-	if (path[0] != '/' || memchr(path, '\0', length))
-		return -EINVAL;
-	while (at < length) {
-		const char *name = path + at;
-		const char *slash = memchr(name, '/', length - at);
-		size_t size = slash ? (size_t)(slash - name) : length - at;
-
-		if (size == 0 || at + size + 1 == length)
-			return -EINVAL;
-		if (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.')))
-			return -EINVAL;
-		if (size > NAME_MAX)
-			return -ENAMETOOLONG;
-		at += size + 1;
-	}
-	return 0;
-}
 
 /* A literal path as a pattern, without the way through atoms. */
 static int literal_pattern(struct pattern *pattern, const char *path)

@@ -2,8 +2,8 @@
 /*
  * modifier.c: the options behind the patterns of an allow.
  */
+#include "compile.h"
 #include "rights.h"
-#include "rule.h"
 
 #include <errno.h>
 #include <string.h>

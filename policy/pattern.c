@@ -9,6 +9,8 @@
  */
 #include "pattern.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -336,6 +338,27 @@ bool pattern_varies(const struct pattern *pattern, size_t depth)
 		if (pattern->components[i].kind != COMPONENT_LITERAL)
 			return true;
 	return false;
+}
+
+char *pattern_literal(const struct pattern *pattern, size_t depth, struct arena *arena)
+{
+	size_t length = 0;
+	char *path, *end;
+
+	for (size_t i = 0; i < depth; i++)
+		length += 1 + pattern->components[i].length;
+	path = end = arena_alloc(arena, length + 2);
+	if (!path)
+		return NULL;
+	for (size_t i = 0; i < depth; i++) {
+		*end++ = '/';
+		memcpy(end, pattern->bytes + pattern->components[i].offset,
+			pattern->components[i].length);
+		end += pattern->components[i].length;
+	}
+	if (depth == 0)
+		*path = '/';
+	return path;
 }
 
 bool pattern_print(const struct pattern *pattern, size_t depth, char *buffer, size_t size)

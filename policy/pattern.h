@@ -57,6 +57,9 @@ size_t pattern_anchor(const struct pattern *pattern);
 /* Whether any of the first `depth` components has a variable. */
 bool pattern_varies(const struct pattern *pattern, size_t depth);
 
+/* The first `depth` components, which are literal, as a path. NULL where memory is short. */
+char *pattern_literal(const struct pattern *pattern, size_t depth, struct arena *arena);
+
 /*
  * Writes the first `depth` components, which have no wildcard, as text: variables as %u, %U and %h, the character
  * as %%. At most `size` bytes; false where it is longer.

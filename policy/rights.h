@@ -8,6 +8,9 @@
 #include "policy.h"
 #include "suggest.h"
 
+/* `deny all`: every right, on paths and addresses. */
+#define RIGHTS_ALL UINT32_MAX
+
 /* The right of that name; 0 where there is none. */
 uint32_t right_by_name(const char *name, size_t length);
 /* `rights` and all that comes with them (`stat` with whatever shows as much anyway). */

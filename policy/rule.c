@@ -4,8 +4,10 @@
  */
 #include "rule.h"
 
-#include "lint.h"
+#include "compile.h"
+#include "prefix.h"
 #include "rights.h"
+#include "rule-address.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -77,28 +79,6 @@ int compile_rights(struct compiler *compiler, const struct statement *statement,
 /* ---- patterns ---------------------------------------------------------------------------------
  */
 
-/* The first `depth` components of a pattern, which are literal. NULL where memory is short. */
-static char *pattern_directory(const struct pattern *pattern, size_t depth, struct arena *arena)
-{
-	size_t length = 0;
-	char *path, *end;
-
-	for (size_t i = 0; i < depth; i++)
-		length += 1 + pattern->components[i].length;
-	path = end = arena_alloc(arena, length + 2);
-	if (!path)
-		return NULL;
-	for (size_t i = 0; i < depth; i++) {
-		*end++ = '/';
-		memcpy(end, pattern->bytes + pattern->components[i].offset,
-			pattern->components[i].length);
-		end += pattern->components[i].length;
-	}
-	if (depth == 0)
-		*path = '/';
-	return path;
-}
-
 /* The first `depth` components of a pattern, which have variables. NULL where memory is short. */
 static char *pattern_template(const struct pattern *pattern, size_t depth, struct arena *arena)
 {
@@ -144,7 +124,7 @@ static int find_directory(struct rule_target *target, uint32_t anchor, uint32_t 
 	depth = pattern_anchor(pattern);
 	varies = pattern_varies(pattern, depth);
 	path = varies ? pattern_template(pattern, depth, &policy->arena)
-		      : pattern_directory(pattern, depth, &policy->arena);
+		      : pattern_literal(pattern, depth, &policy->arena);
 	capacity = policy->directory_capacity;
 	if (!path ||
 		!array_reserve(&policy->directory_lengths, &capacity, policy->directory_count + 1,
@@ -203,47 +183,13 @@ static int add_tree(struct rule_target *target)
 	int status;
 
 	tree.path = tree.variables ? pattern_template(&compiler->pattern, depth, &policy->arena)
-				   : pattern_directory(&compiler->pattern, depth, &policy->arena);
+				   : pattern_literal(&compiler->pattern, depth, &policy->arena);
 	if (!tree.path || !array_reserve(&policy->trees, &policy->tree_capacity,
 				  policy->tree_count + 1, sizeof(tree)))
 		return -ENOMEM;
 	policy->trees[policy->tree_count++] = tree;
 	status = builder_insert(&compiler->builder, TREE_TREES, &compiler->pattern, &node, NULL);
 	return status ? status : builder_attach(&compiler->builder, node, &entry, false);
-}
-
-int rule_keep_prefix(struct rule_target *target, bool socket)
-{
-	struct policy *policy = target->compiler->policy;
-	const struct pattern *pattern = &target->compiler->pattern;
-	struct policy_prefix prefix = {.socket = socket,
-		.deny = target->rule->deny,
-		.rights = target->rule->written,
-		.file = target->rule->place.file,
-		.line = target->place.line,
-		.column = target->place.column,
-		.length = target->place.length};
-	size_t depth = 0;
-	char *path;
-
-	if (!target->compiler->environment->keep_prefixes)
-		return 0;
-	while (depth < pattern->count && pattern->components[depth].kind == COMPONENT_LITERAL)
-		depth++;
-	prefix.whole = depth == pattern->count;
-	path = pattern_directory(pattern, depth, &policy->arena);
-	prefix.path = path;
-	if (!path || !array_reserve(&policy->prefixes, &policy->prefix_capacity,
-			     policy->prefix_count + 1, sizeof(prefix)))
-		return -ENOMEM;
-	policy->prefixes[policy->prefix_count++] = prefix;
-	return 0;
-}
-
-const struct policy_prefix *policy_prefixes(const struct policy *policy, size_t *count)
-{
-	*count = policy->prefix_count;
-	return policy->prefixes;
 }
 
 /* `deny all /PATH`: no socket there either, nor beneath it. */
@@ -292,7 +238,7 @@ static int add_path(struct rule_target *target, const struct atom *atoms, size_t
 		return -EINVAL;
 	}
 	rule->variables |= (uint8_t)compiler->pattern.variables;
-	if (rule_keep_prefix(target, false))
+	if (prefix_keep(compiler, rule, &target->place, false))
 		return -ENOMEM;
 	status = builder_insert(&compiler->builder, TREE_FILES, &compiler->pattern, &node, &anchor);
 	if (status == 0 && !rule->deny)
