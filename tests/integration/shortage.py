@@ -27,7 +27,8 @@ class Setting:
         self.faults = Faults(*calls)
         self.place = Place()
         self.path = self.place.file("d/x", "x")
-        self.broker = Broker(self.place, POLICY % (self.place.name("d"), self.place.name("s")), options=options, **self.faults.options)
+        policy = POLICY % (self.place.name("d"), self.place.name("s"))
+        self.broker = Broker(self.place, policy, options=options, **self.faults.options)
 
     def __enter__(self):
         return self

@@ -109,7 +109,7 @@ class Faults:
             return number
 
     def fail(self, name, number, pid=None, when=None):
-        """From now on such calls fail: those of the process `pid`, of all threads; those for whose arguments `when` holds."""
+        """From now on such calls fail: those of all threads of `pid`; those for whose arguments `when` holds."""
         with self.lock:
             self.rules[name] = (number, pid, when)
 
