@@ -5,6 +5,7 @@
 #include "vouch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@ struct clients {
 	uint32_t free;	      /* the first free place below `room`; NONE */
 	uint32_t first, last; /* to be given, in this order; NONE */
 	uint32_t waiting;     /* the one whose time comes first; NONE */
+	uint32_t waiters;     /* how many there are of these */
 };
 
 struct clients *clients_new(uint32_t most)
@@ -88,6 +90,23 @@ static void put_off(struct clients *clients, uint32_t index)
 		link = &clients->list[*link].next;
 	clients->list[index].next = *link;
 	*link = index;
+	clients->waiters++;
+}
+
+bool clients_has_gone(int socket)
+{
+	struct pollfd peer = {.fd = socket};
+
+	return poll(&peer, 1, 0) == 1 && (peer.revents & POLLHUP);
+}
+
+static void end(struct clients *clients, uint32_t index)
+{
+	vouch_end(clients->vouched, index);
+	close(clients->list[index].socket);
+	clients->list[index] = (struct client){.socket = -1, .next = clients->free};
+	clients->free = index;
+	clients->count--;
 }
 
 int64_t clients_turn(struct clients *clients, int64_t now)
@@ -95,9 +114,18 @@ int64_t clients_turn(struct clients *clients, int64_t now)
 	while (clients->waiting != NONE && clients->list[clients->waiting].due <= now) {
 		uint32_t index = clients->waiting;
 		clients->waiting = clients->list[index].next;
-		put_in_line(clients, index);
+		clients->waiters--;
+		if (clients_has_gone(clients->list[index].socket))
+			end(clients, index);
+		else
+			put_in_line(clients, index);
 	}
 	return clients->waiting == NONE ? 0 : clients->list[clients->waiting].due;
+}
+
+size_t clients_waiting(const struct clients *clients)
+{
+	return clients->waiters;
 }
 
 bool clients_wait(const struct clients *clients)
@@ -151,11 +179,7 @@ bool clients_drop(struct clients *clients, uint32_t index)
 	/* One that waits to be given is not the worker's to end. */
 	if (!client || !client->given)
 		return false;
-	vouch_end(clients->vouched, index);
-	close(client->socket);
-	*client = (struct client){.socket = -1, .next = clients->free};
-	clients->free = index;
-	clients->count--;
+	end(clients, index);
 	return true;
 }
 
@@ -181,6 +205,7 @@ void clients_expect(struct clients *clients, uint32_t index, uint32_t id)
 void clients_give_all(struct clients *clients)
 {
 	clients->first = clients->last = clients->waiting = NONE;
+	clients->waiters = 0;
 	for (uint32_t i = 0; i < clients->room; i++) {
 		if (clients->list[i].socket < 0)
 			continue;

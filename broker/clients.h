@@ -24,8 +24,12 @@ struct clients *clients_new(uint32_t most);
  * come (ms of clock.h; 0: at once). 0 or a negative errno; the socket is the table's in any case.
  */
 int clients_add(struct clients *clients, int socket, const char *address, int64_t due);
-/* Those whose time has come are to be given. Returns when that of the next one comes, 0 where nobody waits. */
+/* Those whose time has come are to be given, or have gone and are forgotten. Returns when that of the next one comes, 0 where nobody waits. */
 int64_t clients_turn(struct clients *clients, int64_t now);
+/* How many wait for their time. */
+size_t clients_waiting(const struct clients *clients);
+/* Whether the client has closed its end, and so waits for no answer. One that has only shut it down for writing may. */
+bool clients_has_gone(int socket);
 /* Whether there are any to be given. */
 bool clients_wait(const struct clients *clients);
 bool clients_full(const struct clients *clients);

@@ -16,6 +16,9 @@ struct caller {
 
 struct pace {
 	uint64_t interval, saved, patience; /* ns */
+	uint64_t due;	/* when somebody may be told of who was refused; 0: nobody was */
+	uint64_t begun; /* when the lines were counted from 0 */
+	uint32_t lines, others;
 	struct caller *chains[CHAINS];
 };
 
@@ -27,6 +30,8 @@ struct pace *pace_new(uint32_t rate, uint32_t waiting)
 		pace->interval = UINT64_C(1000000000) / rate;
 		pace->saved = rate * pace->interval;
 		pace->patience = waiting * pace->interval;
+		if (pace->patience > PACE_PATIENCE)
+			pace->patience = PACE_PATIENCE;
 	}
 	return pace;
 }
@@ -34,7 +39,7 @@ struct pace *pace_new(uint32_t rate, uint32_t waiting)
 /* Nothing needs to be known of it any more. */
 static bool is_over(const struct caller *caller, uint64_t now)
 {
-	return caller->paid <= now && caller->told <= now;
+	return caller->paid <= now && caller->told <= now && !caller->refusals;
 }
 
 /* The uid's entry, made where there is none; NULL without memory. Removes what is over on the way. */
@@ -63,6 +68,34 @@ static struct caller *find(struct pace *pace, uid_t uid, uint64_t now)
 	return found;
 }
 
+/* Whether it is time to tell of it. What no line is left for is counted, and over. */
+static bool tell(struct pace *pace, struct caller *caller, uint64_t now, struct pace_news *news)
+{
+	if (caller->told > now) {
+		if (caller->refusals && (!pace->due || caller->told < pace->due))
+			pace->due = caller->told;
+		return false;
+	}
+	if (now - pace->begun >= PACE_TELL) {
+		pace->begun = now;
+		pace->lines = 0;
+	}
+	*news = (struct pace_news){
+		.uid = caller->uid,
+		.refusals = caller->refusals,
+		.others = pace->others,
+	};
+	caller->refusals = 0;
+	caller->told = now + PACE_TELL;
+	if (pace->lines == PACE_LINES) {
+		pace->others++;
+		return false;
+	}
+	pace->lines++;
+	pace->others = 0;
+	return true;
+}
+
 void pace_take(struct pace *pace, uid_t uid, uint64_t now, struct pace_answer *answer)
 {
 	struct caller *caller = find(pace, uid, now);
@@ -81,12 +114,32 @@ void pace_take(struct pace *pace, uid_t uid, uint64_t now, struct pace_answer *a
 	} else {
 		caller->paid = from + pace->interval;
 	}
-	if ((answer->wait || answer->refused) && caller->told <= now) {
-		answer->tell = true;
-		answer->refusals = caller->refusals;
-		caller->refusals = 0;
-		caller->told = now + PACE_TELL;
-	}
+	if (answer->wait || answer->refused)
+		answer->tell = tell(pace, caller, now, &answer->news);
+}
+
+bool pace_next(struct pace *pace, uint64_t now, struct pace_news *news)
+{
+	uint64_t due = 0;
+
+	if (!pace->due || pace->due > now)
+		return false;
+	for (size_t i = 0; i < CHAINS; i++)
+		for (struct caller *caller = pace->chains[i]; caller; caller = caller->next) {
+			if (!caller->refusals)
+				continue;
+			if (tell(pace, caller, now, news))
+				return true;
+			if (caller->refusals && (!due || caller->told < due))
+				due = caller->told;
+		}
+	pace->due = due;
+	return false;
+}
+
+uint64_t pace_due(const struct pace *pace)
+{
+	return pace->due;
 }
 
 void pace_free(struct pace *pace)

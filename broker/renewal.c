@@ -5,9 +5,6 @@
 #include "report.h"
 #include "resume.h"
 
-#include <errno.h>
-#include <signal.h>
-
 /* ms that a program has to say whether it could go on in the place of this one. */
 #define TRIAL_TIME 5000
 

@@ -66,18 +66,23 @@ void log_ready(struct supervisor *supervisor)
 	audit_end(line);
 }
 
-void log_pace(struct supervisor *supervisor, uid_t uid, uint32_t refusals)
+void log_pace(struct supervisor *supervisor, const struct pace_news *news)
 {
 	struct audit_line *line = &supervisor->line;
 
 	audit_begin(line, supervisor->log, "limit");
 	audit_string(line, "verdict", "error");
-	audit_number(line, "uid", uid);
-	audit_string(line, "reason", "it connects too often and waits for its turn");
+	audit_number(line, "uid", news->uid);
+	audit_string(line, "reason",
+		news->refusals ? "too many connections a second: some were refused"
+			       : "too many connections a second: they wait for their turn");
 	audit_string(line, "limit", "connects");
 	audit_number(line, "most", supervisor->options->connects);
-	audit_number(line, "refusals", refusals);
-	audit_errno(line, EDQUOT);
+	audit_number(line, "refusals", news->refusals);
+	if (news->others)
+		audit_number(line, "others", news->others);
+	if (news->refusals)
+		audit_errno(line, EDQUOT);
 	audit_end(line);
 }
 

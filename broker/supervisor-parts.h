@@ -127,8 +127,8 @@ void log_ready(struct supervisor *supervisor);
 void log_crowd(struct supervisor *supervisor, int error);
 /* Gives the worker the record's new file. */
 void log_tell(struct supervisor *supervisor, struct crew *crew);
-/* The uid connects too often: its connections wait, or are refused. */
-void log_pace(struct supervisor *supervisor, uid_t uid, uint32_t refusals);
+/* Of a uid that connects too often: its connections wait, or are refused. */
+void log_pace(struct supervisor *supervisor, const struct pace_news *news);
 /* What was moved away (logrotate(8)) is let go of. Where there is no other to be had, it is kept. */
 void log_reopen(struct supervisor *supervisor);
 

@@ -90,10 +90,11 @@ static int keep_time(struct supervisor *supervisor)
 		supervisor->trial_end = 0;
 		kill(supervisor->trial, SIGKILL);
 	}
+	int64_t accepting = accepting_turn(supervisor, now);
 	int64_t due = sooner(sooner(supervisor->start, supervisor->pause),
 		sooner(supervisor->kill, supervisor->trial_end));
-	due = sooner(due, supervisor->log_again);
-	due = sooner(due, sooner(supervisor->burial, accepting_turn(supervisor, now)));
+	due = sooner(due, sooner(supervisor->log_again, supervisor->burial));
+	due = sooner(due, accepting);
 	if (loads)
 		due = sooner(due, supervisor->load_end);
 	if (!due)
@@ -158,11 +159,11 @@ static void turn(struct supervisor *supervisor)
 		else if (sources[4 + i].revents)
 			accepting_clients(supervisor, &listeners[i]);
 	}
-	if (sources[0].revents)
-		hear_signal(supervisor);
-	/* A thread of the worker's has ended. The others end with it, and it is reaped. */
+	/* A thread of the worker's has ended. The others end with it, and it is reaped, perhaps here and now. */
 	if (sources[3].revents)
 		supervisor->burial = clock_ms() + BURY_TIME;
+	if (sources[0].revents)
+		hear_signal(supervisor);
 	if (supervisor->moving && !supervisor->leaving && !supervisor->stopping)
 		renewal_execute(supervisor);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How often a uid may connect, by a clock that the test turns. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,24 +87,67 @@ static void test_at_its_rate_nobody_ever_waits(void **state)
 static void test_it_is_told_once_in_a_while_with_what_was_refused(void **state)
 {
 	struct pace *pace = pace_new(100, 1);
+	struct pace_answer answer;
+	struct pace_news news;
 	uint64_t now = BEGIN;
 
 	(void)state;
 	spend(pace, 1, 100, now);
-	assert_true(take(pace, 1, now).tell);
+	answer = take(pace, 1, now);
+	assert_true(answer.tell);
+	assert_int_equal(answer.news.uid, 1);
+	assert_int_equal(answer.news.refusals, 0);
+	assert_false(pace_next(pace, now + 2 * PACE_TELL, &news)); /* nobody was refused */
 	for (int i = 0; i < 5; i++)
 		assert_false(take(pace, 1, now).tell);
+	/* Whether it comes again or not. */
+	assert_int_equal(pace_due(pace), now + PACE_TELL);
 	now += PACE_TELL - 1;
-	spend(pace, 1, 100, now);
-	assert_false(take(pace, 1, now).tell);
+	assert_false(pace_next(pace, now, &news));
+	/* It is remembered for that although all is paid. */
+	(void)take(pace, 1 + 256, now);
 	now += 1;
-	struct pace_answer answer = take(pace, 1, now);
-	assert_true(answer.tell && answer.refused);
-	assert_int_equal(answer.refusals, 6);
-	/* Whoever has been told of is remembered for that although all is paid. */
-	(void)take(pace, 1 + 256, now + 2 * SECOND);
-	spend(pace, 1, 100, now + 3 * SECOND);
-	assert_false(take(pace, 1, now + 3 * SECOND).tell);
+	assert_true(pace_next(pace, now, &news));
+	assert_int_equal(news.uid, 1);
+	assert_int_equal(news.refusals, 5);
+	assert_false(pace_next(pace, now, &news));
+	assert_int_equal(pace_due(pace), 0);
+	/* And not told of again so soon. */
+	spend(pace, 1, 100, now + SECOND);
+	assert_false(take(pace, 1, now + SECOND).tell);
+	spend(pace, 1, 100, now + PACE_TELL);
+	assert_true(take(pace, 1, now + PACE_TELL).tell);
+	pace_free(pace);
+}
+
+static void test_many_uids_do_not_fill_the_record(void **state)
+{
+	struct pace *pace = pace_new(1, 1);
+	uint64_t now = BEGIN + PACE_TELL;
+	uint32_t lines = 0, others = 0;
+
+	(void)state;
+	for (int round = 0; round < 3; round++, now += PACE_TELL)
+		for (uid_t uid = 0; uid < 1000; uid++) {
+			spend(pace, uid, 1, now);
+			struct pace_answer answer = take(pace, uid, now);
+			lines += answer.tell;
+			others += answer.news.others * answer.tell;
+		}
+	assert_int_equal(lines, 3 * PACE_LINES);
+	assert_int_equal(others, 2 * (1000 - PACE_LINES));
+	pace_free(pace);
+}
+
+static void test_nobody_waits_for_long(void **state)
+{
+	struct pace *pace = pace_new(4, 64);
+
+	(void)state;
+	spend(pace, 1, 4, BEGIN);
+	for (unsigned int i = 1; i <= 4; i++)
+		assert_int_equal(take(pace, 1, BEGIN).wait, i * SECOND / 4);
+	assert_true(take(pace, 1, BEGIN).refused);
 	pace_free(pace);
 }
 
@@ -112,9 +156,13 @@ static void test_many_uids_leave_nothing_behind(void **state)
 	struct pace *pace = pace_new(1, 1);
 
 	(void)state;
-	/* What is over is removed by the next of its chain: the leak sanitizer and pace_free() see the rest. */
-	for (uid_t uid = 0; uid < 100000; uid++)
+	/* What is over is removed by the next of its chain. */
+	for (uid_t uid = 0; uid < 1000; uid++)
+		(void)take(pace, uid, BEGIN);
+	size_t before = mallinfo2().uordblks;
+	for (uid_t uid = 1000; uid < 1000000; uid++)
 		(void)take(pace, uid, BEGIN + uid * SECOND);
+	assert_true(mallinfo2().uordblks <= before);
 	pace_free(pace);
 	pace_free(NULL);
 }
@@ -136,6 +184,8 @@ int main(void)
 		cmocka_unit_test(test_time_gives_back_what_was_taken_and_no_more),
 		cmocka_unit_test(test_at_its_rate_nobody_ever_waits),
 		cmocka_unit_test(test_it_is_told_once_in_a_while_with_what_was_refused),
+		cmocka_unit_test(test_many_uids_do_not_fill_the_record),
+		cmocka_unit_test(test_nobody_waits_for_long),
 		cmocka_unit_test(test_many_uids_leave_nothing_behind),
 		cmocka_unit_test(test_the_largest_rate),
 	};
