@@ -71,16 +71,14 @@ static void keep_stranger(struct loop *loop, struct connection *connection)
 	list_stranger(loop, connection);
 }
 
-static void drop(struct loop *loop, struct connection *connection)
+/* As connection_expire calls it, too: `context` is the loop. */
+static void drop(void *context, struct connection *connection)
 {
+	struct loop *loop = context;
+
 	list_remove(connection);
 	--*loop->house->service->connections;
 	connection_close(connection, &loop->server);
-}
-
-static void end_connection(void *context, struct connection *connection)
-{
-	drop(context, connection);
 }
 
 /* Counts the connection against its uid and its subjects. 0, -EDQUOT or -ENOMEM. */
@@ -98,8 +96,7 @@ static int open_account(struct loop *loop, struct connection *connection)
 	return error;
 }
 
-/* Tells the client, which may be one that is still found out about; or has gone since. Whoever asks for a reload is known
- * to the policy or not. */
+/* Tells the client, known to the policy or not, or still found out about; or gone since. */
 static void tell(struct loop *loop, struct news *news)
 {
 	struct connection *const heads[] = {&loop->known, &loop->strangers};
@@ -367,10 +364,13 @@ static int keep_time(struct loop *loop)
 	int64_t sums = record_due(record, now);
 	while (stranger != &loop->strangers && stranger->expires <= now) {
 		/* Who waits for a reload, which root may though no policy names it, is not idle. */
-		(stranger->reload ? keep_stranger : drop)(loop, stranger);
+		if (stranger->reload)
+			keep_stranger(loop, stranger);
+		else
+			drop(loop, stranger);
 		stranger = loop->strangers.next;
 	}
-	int64_t due = connection_expire(server, now, end_connection, loop);
+	int64_t due = connection_expire(server, now, drop, loop);
 	int kept = undelivered_check(&server->undelivered, clock_ns());
 	if (kept >= 0)
 		due = sooner(due, now + kept);

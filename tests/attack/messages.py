@@ -26,6 +26,8 @@ WORDS = {"CHANNEL_CLOSED", "CHANNEL_BACK", "CHANNEL_RELOAD", "CHANNEL_PONG"}
 # And what it may say at any time: that it has missed the record's new file, and that its maker has gone.
 AT_ANY_TIME = {"CHANNEL_LOG", "CHANNEL_ORPHANED"}
 SLOTS = 1024
+# Of so many messages that there are one is said.
+EVERY = int(os.environ.get("FDBROKER_TEST_MESSAGES", 2))
 # Named, with the policy below: of the four directories, one of them to write in as well.
 VIEWS = 5
 
@@ -139,11 +141,11 @@ ANSWERED = QUESTIONS - {"CHANNEL_BIND"}
 
 
 def test_questions_give_what_the_policy_names():
-    equal(sweep(True, 1), ANSWERED)
+    equal(sweep(True, EVERY), ANSWERED)
 
 
 def test_questions_give_what_the_policy_names_started_by_a_user():
-    equal(sweep(True, 4, **as_daemon()), ANSWERED)
+    equal(sweep(True, 4 * EVERY, **as_daemon()), ANSWERED)
 
 
 def test_what_the_policy_does_not_call_for_is_not_to_be_asked():
@@ -165,7 +167,7 @@ def test_what_the_policy_does_not_call_for_is_not_to_be_asked():
 
 
 def test_nothing_else_is_answered():
-    equal(sweep(False, 23), set())
+    equal(sweep(False, 8 * EVERY + 7), set())
 
 
 def test_the_supervisor_takes_no_orders_from_a_worker_that_serves():
