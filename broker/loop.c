@@ -58,12 +58,17 @@ static void list_remove(struct connection *connection)
 	connection->next->previous = connection->previous;
 }
 
-/* A stranger that has just been heard of goes to the end of the line of those that wait to be
- * closed. */
+/* A stranger that has just been heard of goes to the end of the line of those that are to be closed. */
 static void list_stranger(struct loop *loop, struct connection *connection)
 {
 	connection->expires = clock_ms() + STRANGER_IDLE;
 	list_add(&loop->strangers, connection);
+}
+
+static void keep_stranger(struct loop *loop, struct connection *connection)
+{
+	list_remove(connection);
+	list_stranger(loop, connection);
 }
 
 static void drop(struct loop *loop, struct connection *connection)
@@ -361,7 +366,8 @@ static int keep_time(struct loop *loop)
 	/* Before what else is due, which may add to it. */
 	int64_t sums = record_due(record, now);
 	while (stranger != &loop->strangers && stranger->expires <= now) {
-		drop(loop, stranger);
+		/* Who waits for a reload, which root may though no policy names it, is not idle. */
+		(stranger->reload ? keep_stranger : drop)(loop, stranger);
 		stranger = loop->strangers.next;
 	}
 	int64_t due = connection_expire(server, now, end_connection, loop);
@@ -382,12 +388,10 @@ static void serve_connection(struct loop *loop, struct connection *connection, u
 {
 	int end = connection_ready(connection, events, &loop->server);
 
-	if (end) {
+	if (end)
 		drop(loop, connection);
-	} else if (connection->expires) {
-		list_remove(connection);
-		list_stranger(loop, connection);
-	}
+	else if (connection->expires)
+		keep_stranger(loop, connection);
 }
 
 static struct loop_source *source_of(const struct epoll_event *event)

@@ -23,6 +23,8 @@ QUESTIONS = {"CHANNEL_RENEW", "CHANNEL_DEVICE", "CHANNEL_CALLERS", "CHANNEL_IDEN
              "CHANNEL_BIND", "CHANNEL_NOTIFY"}
 # What the supervisor hears from a worker that serves.
 WORDS = {"CHANNEL_CLOSED", "CHANNEL_BACK", "CHANNEL_RELOAD", "CHANNEL_PONG"}
+# And what it may say at any time: that it has missed the record's new file, and that its maker has gone.
+AT_ANY_TIME = {"CHANNEL_LOG", "CHANNEL_ORPHANED"}
 SLOTS = 1024
 # Named, with the policy below: of the four directories, one of them to write in as well.
 VIEWS = 5
@@ -174,11 +176,33 @@ def test_the_supervisor_takes_no_orders_from_a_worker_that_serves():
         for name, number in types.items():
             # What it may say is about a client that there is; PONG is only said to a PING.
             for index, sent in ((2 ** 32 - 1, 0), (9, 0), (0, 1), (0, 2)) if name in WORDS else ((0, 0), (0, 2)):
+                if name in AT_ANY_TIME and not sent:
+                    continue
                 with Taken(place, setting.policy) as taken:
                     said = message(number, index, 1, text=b"/etc")
                     equal(taken.say(taken.channel, said, [taken.connection] * sent), None, name, index, sent)
                     taken.broker.wait_event("ready", 2)
                     equal(taken.broker.events("worker")[0]["signal"], "KILL")
+
+
+def test_what_a_worker_may_say_at_any_time_gives_it_what_it_has():
+    """The record, which it writes to anyway; and once for however often it asks."""
+    types = Taken.read_types()
+    with Place() as place, Taken(place, Setting(place).policy) as taken:
+        for _ in range(20):
+            taken.channel.send(message(types["CHANNEL_ORPHANED"], 0, 1))
+            taken.channel.send(message(types["CHANNEL_LOG"], 0, 1))
+        error, descriptors = taken.say(taken.channel, message(types["CHANNEL_LOG"], 0, 1))
+        equal((error, len(descriptors)), (0, 1))
+        own, got = os.stat(f"/proc/{taken.broker.worker}/fd/2"), os.fstat(descriptors[0])
+        equal((got.st_dev, got.st_ino), (own.st_dev, own.st_ino))
+        os.close(descriptors[0])
+        taken.channel.settimeout(1)
+        try:
+            raise AssertionError(taken.channel.recv(65536))
+        except TimeoutError:
+            pass
+        equal(len(taken.broker.events("ready")), 1)
 
 
 main(globals())

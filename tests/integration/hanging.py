@@ -264,6 +264,9 @@ def test_others_beside_files_that_cannot_be_closed():
         with Hanging(place.directory("h"), file=b"text") as fuse, \
              Setting(place, f"allow read {place.name('h')}/*") as s:
             equal(ask(s.address, s.x), "OK")
+            # It is told before all is closed.
+            until(lambda: "/x" not in descriptors(s.broker.worker), "the file stays open")
+            time.sleep(0.3)
             before = descriptors(s.broker.worker)
             callers, kept = s.callers(20), []
             # Nothing may be forked from here on: its end would hang too.

@@ -437,6 +437,16 @@ def test_a_worker_dies_while_the_next_one_hangs():
         equal((s.ask("x"), s.ask("y")), ("OK", "EACCES"))
 
 
+def test_who_waits_for_one_is_not_idle():
+    """The policy does not name root, who is here; such a one is ended after two seconds in which he asks nothing."""
+    with Slow() as s, Client(s.broker.abstract) as one:
+        ids = []
+        go_on = s.hold(lambda: ids.append(one.send(RELOAD)))
+        time.sleep(2.5)
+        go_on()
+        equal(told(one, ids[0])[0], "OK")
+
+
 def test_the_one_that_loads_dies():
     with Slow() as s, Client(s.broker.abstract) as one, Client(s.broker.abstract) as two:
         s.write("allow read {d}/y")
