@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Starting, ending, dying: of the daemon, of its worker, and what each leaves behind."""
-import errno
 import os
 import shutil
 import signal
@@ -10,8 +9,7 @@ import subprocess
 import threading
 import time
 
-from broker import DAEMON_FILE, FDBROKERD, OPEN, WORKER_UID, Broker, Client, Place, ask
-from linux import as_user
+from broker import DAEMON_FILE, FDBROKERD, WORKER_UID, Broker, Client, Place, ask
 from tap import check, equal, main
 
 
@@ -170,65 +168,6 @@ def test_SIGTERM_is_prompt_while_the_worker_is_stopped():
             equal(broker.stop(), 0)
             check(time.monotonic() - begin < 1, "it took", time.monotonic() - begin)
             wait_for(lambda: not alive(broker.worker), "the worker is left")
-
-
-def test_who_has_gone_before_he_was_accepted_is_not_served():
-    """Others who waited with him are."""
-    with Place() as place:
-        rule = f"subject a {{\n user *\n allow write,create {place.directory('d')}/*\n}}\n"
-        with Broker(place, rule) as broker:
-            os.kill(broker.process.pid, signal.SIGSTOP)
-            try:
-                clients = [Client(broker.abstract) for _ in range(3)]
-                for number, client in enumerate(clients):
-                    client.send(OPEN, place.name(f"d/{number}"), flags=os.O_CREAT | os.O_WRONLY)
-                clients[1].socket.close()
-            finally:
-                os.kill(broker.process.pid, signal.SIGCONT)
-            for client in clients[0], clients[2]:
-                equal(client.receive()[1], 0)
-                client.socket.close()
-            equal(sorted(os.listdir(place.name("d"))), ["0", "2"])
-
-
-def test_who_connects_too_often_waits_and_nobody_else_does():
-    with Place() as place:
-        path = place.file("d/x", "x")
-        rule = f"subject a {{\n user *\n limit connections none\n allow read {path}\n}}\n"
-        with Broker(place, rule, options=("--connect-rate", "100")) as broker:
-            def often():
-                clients, waits, refused = [], 0, 0
-                begin = time.monotonic()
-                for _ in range(150):
-                    client = Client(broker.abstract)
-                    clients.append(client)
-                    asked = time.monotonic()
-                    equal(client.ask(path=path), "OK")
-                    waits += time.monotonic() - asked > 0.005
-                # A second's are saved up, the other 50 come in half a second at best.
-                check(time.monotonic() - begin > 0.4, time.monotonic() - begin)
-                check(waits >= 25, waits)
-                # One after the other they wait; at once too many do.
-                hasty = [Client(broker.abstract) for _ in range(100)]
-                time.sleep(0.2)
-                for client in hasty:
-                    client.socket.setblocking(False)
-                    try:
-                        equal(client.receive()[:2], (0, errno.EDQUOT))
-                        refused += 1
-                    except BlockingIOError:
-                        pass
-                return refused
-
-            def seldom():
-                begin = time.monotonic()
-                for _ in range(20):
-                    equal(ask(broker.abstract, path), "OK")
-                return time.monotonic() - begin
-            check(as_user(5001, often) > 0, "nobody was refused")
-            check(as_user(5002, seldom) < 0.2, "somebody else waits too")
-            limit = broker.wait_event("limit")
-            equal((limit["uid"], limit["limit"], limit["most"]), (5001, "connects", 100))
 
 
 def test_the_worker_dies_with_the_supervisor():
