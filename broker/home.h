@@ -4,7 +4,7 @@
  *
  * A view that is dissolved (clone.h) belongs to no mount namespace. With one that belongs to some namespace as little
  * can be done by those who are not in it; but it is quicker: closing what was opened through a dissolved mount counts
- * its users up, over all processors, which costs as much as a twentieth of the open.
+ * its users up, over all processors, which costs about a tenth of a bare open.
  *
  * One thread of the maker makes these namespaces, in one of its own that holds nothing but an empty tmpfs: each is a
  * copy of that with the view mounted on its root, and the thread is out of it again before anybody has the view. What

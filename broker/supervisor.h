@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * supervisor.h: the process that keeps the privileges. Owns the listening sockets, makes the views,
- * starts the worker and starts it again. It reads no policy and not one byte that a client sends.
+ * supervisor.h: the process that keeps the privileges. Owns the listening sockets, accepts clients and keeps copies of
+ * their sockets, starts the worker and its maker and starts them again. It reads no policy and not one byte that a
+ * client sends.
  */
 #ifndef BROKER_SUPERVISOR_H
 #define BROKER_SUPERVISOR_H
