@@ -32,10 +32,11 @@ int questions_tell(struct questions *questions, struct channel_message *message)
  */
 int questions_ask(struct questions *questions, struct channel_message *message, int ms);
 
-/* ms to wait for what is usually done at once, and may take long where the machine is busy; and while loading, when all
- * are asked together and only what hangs is still not answered. */
-#define QUESTIONS_TIME	    5000
-#define QUESTIONS_LOAD_TIME 2000
+/* ms to wait for what is usually done at once, and may take long where the machine is busy. */
+#define QUESTIONS_TIME 5000
+/* Likewise where somebody is served although it hangs: while loading, when all are asked together, and for what a client
+ * runs: until that is known he is not served, and told ETIMEDOUT. */
+#define QUESTIONS_SHORT_TIME 2000
 
 /*
  * For a worker that loads: asks `count` questions, numbered from 0, without waiting for each answer. Question `i` is

@@ -193,7 +193,7 @@ int settle_ask(struct questions *questions, int socket, uint32_t number, const c
 	settled->exe_count = 0;
 	memset(settled->unit, 0, sizeof(settled->unit));
 	memset(settled->comm, 0, sizeof(settled->comm));
-	int error = questions_ask(questions, &message, QUESTIONS_TIME);
+	int error = questions_ask(questions, &message, QUESTIONS_SHORT_TIME);
 	if (error)
 		return error;
 	if (message.type != CHANNEL_IDENTIFY || message.descriptor >= 0)

@@ -215,7 +215,7 @@ int views_load(struct views *views,
 		void *context, const char *path, const char *file, unsigned int line, int error),
 	void *context)
 {
-	int64_t hung = clock_ms() + QUESTIONS_LOAD_TIME + VIEWS_HUNG_TIME;
+	int64_t hung = clock_ms() + QUESTIONS_SHORT_TIME + VIEWS_HUNG_TIME;
 
 	/* Those that do not answer are asked again when somebody needs them. All are asked at once: however many hang,
 	 * that is waited for once. */
@@ -226,7 +226,7 @@ int views_load(struct views *views,
 		views->list[i].hung = hung;
 	}
 	int error = questions_ask_all(
-		views->questions, views->count, name_one, take_one, views, QUESTIONS_LOAD_TIME);
+		views->questions, views->count, name_one, take_one, views, QUESTIONS_SHORT_TIME);
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < views->count; i++) {

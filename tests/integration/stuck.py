@@ -254,14 +254,17 @@ def test_a_program_that_hangs_holds_up_no_other():
                 connection = Client(broker.pathname).socket.dup()
                 try:
                     fuse.hang("lookup", "getattr", "statfs")
+                    # This may be the one that finds out, and is told so.
+                    with Caller(broker.pathname, ME) as first:
+                        first.send(OPEN, place.name("d/x"))
+                        check(first.error() in ("OK", "ETIMEDOUT"))
                     others = []
-                    for _ in range(12):
+                    for _ in range(11):
                         begin = time.monotonic()
                         answer = as_user(ME, ask, broker.pathname, place.name("d/x"))
                         others.append((answer, time.monotonic() - begin))
-                    # The first may be the one that finds out.
-                    equal([answer for answer, _ in others[1:]], ["OK"] * 11)
-                    check(max(took for _, took in others[1:]) < 0.5, others)
+                    equal([answer for answer, _ in others], ["OK"] * 11)
+                    check(max(took for _, took in others) < 0.5, others)
                 finally:
                     fuse.release()
                     connection.close()
