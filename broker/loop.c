@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "clock.h"
+#include "connection-list.h"
 #include "views.h"
 
 #include <errno.h>
@@ -43,20 +44,6 @@ struct loop {
 };
 
 /* ---- connections ------------------------------------------------------------------------------ */
-
-static void list_add(struct connection *head, struct connection *connection)
-{
-	connection->previous = head->previous;
-	connection->next = head;
-	head->previous->next = connection;
-	head->previous = connection;
-}
-
-static void list_remove(struct connection *connection)
-{
-	connection->previous->next = connection->next;
-	connection->next->previous = connection->previous;
-}
 
 /* A stranger that has just been heard of goes to the end of the line of those that are to be closed. */
 static void list_stranger(struct loop *loop, struct connection *connection)

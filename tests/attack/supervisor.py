@@ -14,6 +14,7 @@ import time
 from broker import WORKER_UID, Broker, Client, Place, attempt
 from broker import ask as ask_broker
 from linux import as_user, become, libc, result
+from taken import let_go_on
 from tap import Skip, check, equal, main
 
 SYS_PIDFD_GETFD = 438
@@ -38,10 +39,7 @@ class Taken:
         return self
 
     def __exit__(self, *exception):
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
+        let_go_on(self.pidfd)
         os.close(self.pidfd)
         self.broker.__exit__()
         if not self.given:

@@ -19,6 +19,14 @@ HEADER = struct.Struct("=5I2I4I" "5I4B16s2H3I")
 UNIX, TCP = 0, 2
 
 
+def let_go_on(pidfd):
+    """A process that was stopped, unless it has ended."""
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+    except ProcessLookupError:
+        pass
+
+
 class Taken:
     """
     A broker whose worker is stopped, and spoken for by the test with what it holds: `channel` to the supervisor,
@@ -63,10 +71,7 @@ class Taken:
         return self
 
     def __exit__(self, *exception):
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
+        let_go_on(self.pidfd)
         for s in (self.channel, self.questions, self.connection):
             s.close()
         os.close(self.pidfd)
